@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What policy says about an operation, why, and what goes with it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sallyport::model {
+
+enum class Outcome : uint8_t { allow, hold, deny };
+std::string_view to_string(Outcome outcome);
+
+/// How a value is made unreadable. `null` gives SQL NULL, `fixed` a constant.
+enum class MaskStrategy : uint8_t { redact, partial, hash, null, fixed };
+std::string_view to_string(MaskStrategy strategy);
+
+struct MaskSpec {
+  MaskStrategy strategy = MaskStrategy::redact;
+  std::string fixed;        ///< for fixed
+  uint32_t keep_last = 4;   ///< for partial, in characters
+  std::string key;          ///< for hash: name of the key file's key
+  bool operator==(const MaskSpec&) const = default;
+};
+
+/// Mask one column wherever it comes from. `relation` is schema-qualified and folded.
+struct ColumnMask {
+  std::string mask;  ///< name of the Mask document
+  std::string relation;
+  std::string column;
+  MaskSpec with;
+  bool operator==(const ColumnMask&) const = default;
+};
+
+/// Mask what a detector finds in any other text value.
+struct DetectMask {
+  std::string mask;
+  std::string type;  ///< "email", "payment-card", "api-key"
+  MaskSpec with;
+  bool operator==(const DetectMask&) const = default;
+};
+
+/// What must be done with an allowed operation.
+struct Obligations {
+  std::vector<ColumnMask> columns;
+  std::vector<DetectMask> detect;
+  uint32_t record_rows_max = 0;  ///< masked result rows kept in the record; 0: counts only
+  bool empty() const { return columns.empty() && detect.empty() && record_rows_max == 0; }
+};
+
+/// A rule, or the want of one, that made the decision.
+struct Cause {
+  std::string rule;  ///< "billing-bot-invoices.deny[0]", "baseline.catalogue", "no rule"
+  std::string text;  ///< one line in words
+  std::string where; ///< "file:line:column", or empty
+};
+
+struct Decision {
+  Outcome outcome = Outcome::deny;
+  std::vector<Cause> causes;  ///< never empty
+  Obligations obligations;
+  std::string hint;           ///< the smallest YAML rule that would allow what was refused
+  int64_t expires_wall_ns = 0;  ///< re-judge no later than this; 0: only on change
+  uint64_t policy_epoch = 0;
+};
+
+}  // namespace sallyport::model
