@@ -34,6 +34,20 @@ inline constexpr int64_t kSlowPeerTimeoutMs = 60'000;  ///< a full send queue th
 // --- Records (record/) ---
 inline constexpr size_t kRecordPayloadBytesMax = 1 << 20;
 inline constexpr size_t kRecordSegmentBytesMax = 64 << 20;
+inline constexpr size_t kRecordPendingBytesMax = 8 << 20;  ///< appended, not yet accepted, one worker
+inline constexpr size_t kRecordStringBytesMax = 256 << 10;  ///< one string of an entry too large as it is
+inline constexpr size_t kRecordSessionsListedMax = 100'000;
+inline constexpr size_t kRecordSessionBytesMax = 256 << 20;  ///< payloads loaded for one session
+inline constexpr int kRecordNestingMax = 8;  ///< arrays and maps in a payload
+
+// --- Masks (mask/) ---
+inline constexpr size_t kMaskStreamWindowBytes = 16 << 10;  ///< held of a stream; an RSA-8192 PEM key is 6.4 KiB
+inline constexpr size_t kMaskFindingsMax = 4'096;  ///< in one value; with more it is masked whole
+inline constexpr size_t kMaskDetectorsMax = 256;
+inline constexpr size_t kMaskKeyBytesMin = 16;
+inline constexpr size_t kMaskKeyIdBytesMax = 32;
+inline constexpr size_t kMaskArrayElementsMax = 1 << 20;
+inline constexpr int kMaskArrayDimensionsMax = 6;  ///< PostgreSQL's MAXDIM
 
 // --- Policy (policy/) ---
 inline constexpr size_t kPolicyFileBytesMax = 4 << 20;
