@@ -31,6 +31,34 @@ inline constexpr int64_t kDetectTimeoutMs = 2'000;  ///< first bytes of a flow n
 inline constexpr int64_t kHoldTimeoutMs = 60'000;
 inline constexpr int64_t kSlowPeerTimeoutMs = 60'000;  ///< a full send queue that does not move
 
+// --- Sockets (net/) ---
+inline constexpr size_t kLegQueueLowBytes = kLegQueueBytesMax / 4;  ///< under it a resting source reads again
+inline constexpr size_t kReadBytesMax = 64 << 10;  ///< taken from one socket in one turn
+inline constexpr int kReadyMax = 64;  ///< sockets served in one turn: with kReadBytesMax, what a turn can gather
+inline constexpr int kAcceptsPerTurnMax = 64;  ///< of one listener
+inline constexpr size_t kWorkerFlowsMax = 65'536;
+inline constexpr size_t kLegsMax = 16;  ///< of one flow
+inline constexpr size_t kPostedEventsMax = 65'536;  ///< waiting for one worker
+inline constexpr int64_t kFinishTimeoutMs = 5'000;  ///< for queues to go out when a flow ends
+inline constexpr int64_t kLingerTimeoutMs = 1'000;  ///< for the peer's last bytes to come in after that
+inline constexpr int64_t kAcceptPauseMs = 100;  ///< after accept() found no descriptor left
+inline constexpr size_t kTlsContextsMax = 64;  ///< CA files whose roots one worker keeps loaded
+inline constexpr size_t kCaFileBytesMax = 8 << 20;
+
+// --- What outlives a flow (node/) ---
+inline constexpr size_t kLiveFlowsMax = 1 << 20;
+inline constexpr size_t kCancelKeyBytesMax = 256;  ///< PG protocol 3.2: BackendKeyData
+inline constexpr size_t kCredentialFileBytesMax = 64 << 10;
+inline constexpr size_t kCredentialFilesMax = 4'096;  ///< kept in memory
+inline constexpr size_t kHostNamesMax = 4'096;
+inline constexpr size_t kAddressesPerNameMax = 256;
+inline constexpr int64_t kNameRefreshMs = 10'000;
+inline constexpr int64_t kNameKeepMs = 300'000;
+inline constexpr size_t kLimitCountersMax = 65'536;
+inline constexpr size_t kHoldsMax = 4'096;
+inline constexpr size_t kHoldsPerFlowMax = 64;
+inline constexpr size_t kLeavesMax = 1'024;
+
 // --- Records (record/) ---
 inline constexpr size_t kRecordPayloadBytesMax = 1 << 20;
 inline constexpr size_t kRecordSegmentBytesMax = 64 << 20;
