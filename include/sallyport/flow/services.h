@@ -12,6 +12,7 @@
 #include "sallyport/base/result.h"
 #include "sallyport/base/secret.h"
 #include "sallyport/flow/flow.h"
+#include "sallyport/mask/detector_set.h"
 #include "sallyport/mask/masker.h"
 #include "sallyport/policy/policy.h"
 
@@ -46,6 +47,9 @@ class Services {
   virtual Result<Credential> credential(const std::string& file) = 0;
   /// The SCRAM verifier (`SCRAM-SHA-256$...`) of `role`.
   virtual Result<Secret> verifier(const std::string& file, const std::string& role) = 0;
+
+  /// Compiled once for each list of rules, then shared.
+  virtual Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) = 0;
 
   /// Which live flow owns a backend key; found only by the same agent towards the same server.
   virtual void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) = 0;

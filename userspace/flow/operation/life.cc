@@ -23,7 +23,7 @@ void OperationLife::open_session(const Now& now, Actions& actions) {
   facts_ = services_.facts();
   session_ = services_.make_session_id(now);
   find_target();
-  const std::string protocol = target_ ? target_->protocol : "opaque";
+  const std::string protocol = target() ? target()->protocol : "opaque";
   services_.describe(origin_.id, session_, target_name_, protocol);
   append(model::SessionOpened{.flow = origin_.id,
                               .principal = origin_.principal,
@@ -36,10 +36,8 @@ void OperationLife::open_session(const Now& now, Actions& actions) {
 }
 
 void OperationLife::find_target() {
-  policy::TargetMatch match = facts_->policy->find_target(origin_.destination, facts_->hosts);
-  target_ = match.target;
-  target_trouble_ = std::move(match.trouble);
-  target_name_ = target_ ? target_->name : "";
+  match_ = facts_->policy->match_target(origin_.destination, facts_->hosts);
+  target_name_ = target() ? target()->name : "";
 }
 
 void OperationLife::close_session(std::string reason, const Now& now, Actions& actions) {
@@ -63,13 +61,15 @@ LiveOperation& OperationLife::open(model::OperationBody body, model::OperationId
 }
 
 model::Decision OperationLife::decide(const model::Operation& operation, const Now& now) const {
+  if (!record_trouble_.empty())
+    return {.causes = {{.rule = "record", .text = fmt::format("the session record cannot be written: {}",
+                                                              record_trouble_)}}};
   return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
 }
 
-void OperationLife::judge(LiveOperation& live, RecordText text, const Now& now, Actions& actions,
-                          const model::Decision* forced) {
-  live.decision = decide(live.operation, now);
-  if (forced && live.decision.outcome != model::Outcome::deny) live.decision = *forced;
+void OperationLife::judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now,
+                          Actions& actions) {
+  live.decision = std::move(decision);
   model::OperationDecided entry{.id = live.operation.id,
                                 .parent = live.operation.parent,
                                 .kind = std::string(model::kind_of(live.operation)),
@@ -152,6 +152,7 @@ LiveOperation* OperationLife::find(model::OperationId id) {
 }
 
 void OperationLife::append(model::RecordBody body, const Now& now, Actions& actions) {
+  if (!record_trouble_.empty()) return;
   actions.add(Record{{session_, sequence_++, now.wall_ns, std::move(body)}});
 }
 

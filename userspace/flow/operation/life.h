@@ -51,12 +51,10 @@ class OperationLife {
 
   /// Opens an operation; the reference holds until it is ended.
   LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now);
-  /// Decides by the current facts and records. An outcome of hold asks a human and sets a deadline.
-  /// `forced`, when it has causes, replaces a decision that would not have been a denial.
-  void judge(LiveOperation& live, RecordText text, const Now& now, Actions& actions,
-             const model::Decision* forced = nullptr);
-  /// Decides without opening or recording anything.
+  /// Decides by the current facts. Pure: nothing is opened or recorded.
   model::Decision decide(const model::Operation& operation, const Now& now) const;
+  /// Gives an operation its decision and records it. An outcome of hold asks a human and sets a deadline.
+  void judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now, Actions& actions);
   /// A human's answer or the deadline: held becomes released or refused, and is recorded.
   void answer(LiveOperation& live, bool approved, const std::string& by, const Now& now, Actions& actions);
   /// Writes the outcome and forgets the operation.
@@ -69,14 +67,17 @@ class OperationLife {
 
   LiveOperation* find(model::OperationId id);
   void append(model::RecordBody body, const Now& now, Actions& actions);
+  /// The recorder refused an entry: nothing is recorded any more, everything is denied from here on.
+  void record_failed(std::string reason) { record_trouble_ = std::move(reason); }
+  const std::string& record_trouble() const { return record_trouble_; }
 
   const Facts& facts() const { return *facts_; }
   const Origin& origin() const { return origin_; }
   Services& services() { return services_; }
   const model::SessionId& session() const { return session_; }
-  /// Found by open_session(); null when nothing listed fits. Lives as long as the facts do.
-  const policy::Target* target() const { return target_; }
-  const std::string& target_trouble() const { return target_trouble_; }
+  /// Null when nothing listed fits, or two fit equally well. Lives as long as the facts do.
+  const policy::Target* target() const { return match_.other ? nullptr : match_.target; }
+  const policy::TargetMatch& match() const { return match_; }
   uint64_t& bytes_to_agent() { return bytes_to_agent_; }
   uint64_t& bytes_to_target() { return bytes_to_target_; }
 
@@ -86,9 +87,9 @@ class OperationLife {
   const Origin& origin_;
   Services& services_;
   std::shared_ptr<const Facts> facts_;
-  const policy::Target* target_ = nullptr;
-  std::string target_trouble_;  ///< why no single target fits
+  policy::TargetMatch match_;
   std::string target_name_;
+  std::string record_trouble_;
   model::SessionId session_;
   uint64_t sequence_ = 0;
   model::OperationId next_id_ = 0;
