@@ -22,7 +22,9 @@ inline constexpr size_t kPgMessageBytesMax = 0x3fffffff;  ///< PostgreSQL's PQ_L
 inline constexpr size_t kPgSmallMessageBytesMax = 10'000;  ///< PostgreSQL's PQ_SMALL_MESSAGE_LIMIT
 inline constexpr uint32_t kScramIterationsMax = 1'000'000;  ///< more would stall a worker: about 0.4 s
 inline constexpr size_t kPgInFlightMax = 65'536;  ///< messages awaiting an answer, one flow
+inline constexpr size_t kRecordParameterBytesMax = 1'024;  ///< of one Bind value in the record
 inline constexpr size_t kPgNamesMax = 16'384;  ///< prepared statements and portals, one flow
+inline constexpr int64_t kCatalogueFactMaxAgeMs = 1'000;  ///< how long DDL of other sessions may go unseen
 inline constexpr int kFactRoundsMax = 4;  ///< look-ups for one operation; after that, deny
 
 // --- Flows (flow/, net/) ---

@@ -43,6 +43,9 @@ class Services {
   virtual model::SessionId make_session_id(const Now& now) = 0;
   virtual std::string node_name() = 0;
 
+  /// Made at start, the same for every connection: hides which roles have a verifier.
+  virtual const Secret& node_secret() = 0;
+
   /// Re-read when the file changed. The error names the file and what to do.
   virtual Result<Credential> credential(const std::string& file) = 0;
   /// The SCRAM verifier (`SCRAM-SHA-256$...`) of `role`.
