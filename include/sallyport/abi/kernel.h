@@ -119,7 +119,6 @@ SP_ASSERT_SIZE(sp_in_flight, 8);
   X(flow_written)            \
   X(flow_replaced)           \
   X(flow_closed_untaken)     \
-  X(flow_over_quota)         \
   X(failed_workload)         \
   X(failed_socket)           \
   X(failed_origin_clear)     \

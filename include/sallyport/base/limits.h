@@ -85,4 +85,9 @@ inline constexpr int kMaskArrayDimensionsMax = 6;  ///< PostgreSQL's MAXDIM
 inline constexpr size_t kPolicyFileBytesMax = 4 << 20;
 inline constexpr size_t kPolicyDocumentsMax = 10'000;
 
+// --- Kernel path (kernel/, bpf/) ---
+inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload
+inline constexpr int kListenBacklog = 4'096;         ///< the kernel cuts it to net.core.somaxconn
+inline constexpr int kListenPortAttempts = 64;       ///< ports tried until IPv4 and IPv6 are both free
+
 }  // namespace sallyport::limits

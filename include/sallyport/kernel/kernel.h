@@ -140,7 +140,7 @@ class Kernel {
   /// Listens in a network namespace (-1: our own) on a free port. The caller polls and accepts.
   Result<Listener> listen(int netns_fd);
 
-  /// Marks a listener that came from another process (SCM_RIGHTS), and tells what it is.
+  /// Marks a listener that came from another process (SCM_RIGHTS), and tells what it is. v6_fd may be -1.
   Result<ListenerInfo> adopt(int v4_fd, int v6_fd);
 
   /// Takes the entry of an accepted connection out of the table. No entry: somebody dialled the
