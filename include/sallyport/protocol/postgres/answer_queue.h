@@ -49,11 +49,12 @@ std::string_view to_string(InFlight::Kind kind);
 
 /// What became of a push.
 enum class Pushed : uint8_t {
-  queued,   ///< forward it; its answer will be matched
-  ignored,  ///< the server would ignore it here (Sync or CopyDone outside its place): it has no answer; forwarding
-            ///< a Sync now is a race that may end the flow, so do not
-  skipped,  ///< the server skips to Sync: no answer; forward it or not
-  full,     ///< over the limit: read no more from the agent until answers came
+  queued,     ///< forward it; its answer (for copy_end: the COPY's) will be matched
+  ignored,    ///< the server would ignore it here (Sync amid COPY data, CopyDone outside of a COPY): it has no answer.
+              ///< Do not forward such a Sync: should the COPY just have failed, the server would answer it
+  skipped,    ///< the server skips to Sync: no answer, id already among the discarded; forward it or not
+  full,       ///< over the limit: nothing was pushed; read no more from the agent until answers came
+  violation,  ///< the server reads COPY data and would fail on this: nothing was pushed, end the flow
 };
 
 /// What one backend message is.
@@ -80,8 +81,8 @@ class AnswerQueue {
   /// ErrorResponse and a CopyInResponse, which look at the entries they discard.
   Answer on_backend(char type);
 
-  /// The oldest entry that an error made the server skip, in order; false when there is none left. Entries not
-  /// taken are kept until they are, and count against the limit.
+  /// The oldest entry that will never be answered, because an error made the server skip it or (Sync) a COPY
+  /// swallowed it; false when there is none left. Entries not taken are kept, and count against the limit.
   bool take_discarded(InFlight& entry);
 
   /// What the server is answering now, nullptr when nothing is in flight. Valid until the next call.
@@ -98,24 +99,29 @@ class AnswerQueue {
 
   InFlight& at(size_t index) { return ring_[(first_ + index) & (ring_.size() - 1)]; }
   const InFlight& at(size_t index) const { return ring_[(first_ + index) & (ring_.size() - 1)]; }
+  Pushed push_within_copy(InFlight::Kind kind);
   void append(const InFlight& entry);
-  void pop_front();
-  void drop_idle_copy_ends();
-  Answer within(bool finished);
+  void grow();
+  InFlight pop_front();
+  void discard_front();
+  Answer answered(bool finished);
   Answer on_error();
-  Answer on_copy(char type);
+  Answer on_ready();
+  Answer on_result(char type);
+  Answer on_copy_response(char type);
+  Answer on_copy_data(char type);
+  Answer on_describe(char type);
   void begin_copy_in();
-  void discard_to_sync();
 
   size_t in_flight_max_;
   std::vector<InFlight> ring_;  ///< INVARIANT: size is 0 or a power of two
   size_t first_ = 0;
-  size_t size_ = 0;
+  size_t size_ = 0;  ///< INVARIANT: the front is never a copy_end
   std::vector<InFlight> discarded_;
   size_t discarded_taken_ = 0;
-  Copy copy_ = Copy::none;      ///< of the entry at the front
-  bool skipping_ = false;       ///< the server ignores all until Sync, and no Sync is in flight
-  bool described_ = false;      ///< front is describe_statement and ParameterDescription has come
+  Copy copy_ = Copy::none;  ///< of the front
+  bool skipping_ = false;   ///< the server ignores all until Sync, and no Sync is in flight
+  bool described_ = false;  ///< the front is describe_statement and its ParameterDescription has come
 };
 
 }  // namespace sallyport::postgres

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "sallyport/base/limits.h"
 #include "sallyport/base/result.h"
 #include "sallyport/base/secret.h"
 
@@ -100,6 +101,8 @@ class ScramServer {
   const Secret& client_key() const { return client_key_; }
 
  private:
+  Result<> read_gs2_header(bool plus, std::string_view data);
+
   ScramVerifier verifier_;
   ChannelBinding binding_;
   std::string nonce_;

@@ -34,8 +34,8 @@ enum class Phase : uint8_t {
   skip_to_sync,    ///< an extended message failed and no Sync is in flight: the server ignores all but Sync
   closed,          ///< after Terminate
 };
-inline constexpr std::array kPhases = {Phase::startup,  Phase::authentication, Phase::settling,  Phase::ready,
-                                       Phase::in_query, Phase::copy_in,        Phase::copy_out,  Phase::copy_both,
+inline constexpr std::array kPhases = {Phase::startup,      Phase::authentication, Phase::settling, Phase::ready,
+                                       Phase::in_query,     Phase::copy_in,        Phase::copy_out, Phase::copy_both,
                                        Phase::skip_to_sync, Phase::closed};
 
 /// "in_query"
