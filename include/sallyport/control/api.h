@@ -27,7 +27,6 @@ struct Peer {
   std::vector<gid_t> groups;  ///< supplementary
   std::string user;           ///< name of uid, or its digits
   std::string cgroup_path;    ///< in the cgroup2 hierarchy, from its root: "/", "/user.slice/…"
-  uint64_t cgroup_id = 0;     ///< 0: not known
 };
 
 /// False once the peer has ended. What was read from /proc/<pid> before this said true is the peer's.
