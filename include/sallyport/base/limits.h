@@ -89,5 +89,20 @@ inline constexpr size_t kPolicyDocumentsMax = 10'000;
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload
 inline constexpr int kListenBacklog = 4'096;         ///< the kernel cuts it to net.core.somaxconn
 inline constexpr int kListenPortAttempts = 64;       ///< ports tried until IPv4 and IPv6 are both free
+// --- Control API (control/) ---
+inline constexpr size_t kControlHeaderBytesMax = 8 << 10;
+inline constexpr size_t kControlRequestBytesMax = 64 << 10;  ///< body of a request
+inline constexpr size_t kControlAnswerBytesMax = 64 << 20;   ///< body of an answer, as a client takes it
+inline constexpr int64_t kControlRequestTimeoutMs = 3'000;   ///< accept to the last byte of the request
+inline constexpr int64_t kControlAnswerTimeoutMs = 10'000;   ///< sending the answer
+inline constexpr size_t kControlQueueMax = 128;              ///< connections waiting for a worker
+inline constexpr size_t kControlPerUidMax = 16;              ///< connections of one uid but root, queued or served
+inline constexpr uint32_t kControlPageMax = 10'000;          ///< entries or sessions in one answer
+
+// --- exec (launch/) ---
+inline constexpr size_t kAgentNameBytesMax = 63;
+inline constexpr unsigned kExecScopesMax = 4'096;       ///< runs of one agent at a time
+inline constexpr size_t kExecHiddenSocketsMax = 4'096;  ///< Unix sockets outside /run that are covered
+inline constexpr size_t kExecGroupsMax = 339;           ///< supplementary gids; a gid_map has 340 lines
 
 }  // namespace sallyport::limits
