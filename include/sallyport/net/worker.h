@@ -106,6 +106,8 @@ struct Timeouts {
   Timeouts();
 };
 
+class Loop;
+
 class Worker {
  public:
   /// `services` must outlive the worker. Makes the epoll set, the eventfd and the spare descriptor.
@@ -137,7 +139,6 @@ class Worker {
   void run();
 
  private:
-  class Loop;
   explicit Worker(std::unique_ptr<Loop> loop);
   std::unique_ptr<Loop> loop_;
 };
