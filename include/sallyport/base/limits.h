@@ -84,6 +84,13 @@ inline constexpr int kMaskArrayDimensionsMax = 6;  ///< PostgreSQL's MAXDIM
 // --- Policy (policy/) ---
 inline constexpr size_t kPolicyFileBytesMax = 4 << 20;
 inline constexpr size_t kPolicyDocumentsMax = 10'000;
+inline constexpr size_t kPolicyNodesMax = 1'000'000;  ///< YAML values in one load
+inline constexpr size_t kPolicyDepthMax = 32;         ///< nesting of YAML values
+inline constexpr size_t kPolicyFindingsMax = 100;     ///< diagnostics of one load; the rest is counted
+inline constexpr size_t kPolicyScopeEntitlementsMax = 256;  ///< for one agent on one target
+inline constexpr size_t kPolicySegmentsMax = 64;      ///< parts of one pattern, or of a name matched with one
+inline constexpr size_t kPolicyCausesMax = 16;        ///< named in one Decision
+inline constexpr size_t kPolicyHintRulesMax = 8;      ///< rules proposed in one hint
 
 // --- Kernel path (kernel/, bpf/) ---
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload

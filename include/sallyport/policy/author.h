@@ -34,7 +34,7 @@ Result<std::string> render_new(std::string_view agent, const TargetAddress& targ
 using Analyse = std::function<Result<std::vector<model::Effect>>(std::string_view sql)>;
 
 struct TestResult {
-  std::string name;     ///< of the case, or "case 3"
+  std::string name;  ///< of the case, or "case 3"
   Place where;
   bool passed = false;
   std::string message;  ///< when failed: what was expected and what came, several lines
@@ -43,8 +43,8 @@ struct TestResult {
 /// True for the paths that run_tests() reads and load() must not be given: "*.test.yaml", "*.test.yml", "*.test.json".
 bool is_test_file(std::string_view path);
 
-/// Runs the cases of one `*.test.yaml`; format in docs/policy.md. A file that cannot be read as tests gives diagnostics.
-/// `wall_ns` is the time at which cases without `at` are judged.
+/// Runs the cases of one `*.test.yaml`; format in docs/policy.md. A file that cannot be read as tests gives
+/// diagnostics. `wall_ns` is the time at which cases without `at` are judged.
 std::expected<std::vector<TestResult>, std::vector<Diagnostic>> run_tests(const Policy& policy, const Source& tests,
                                                                           const Analyse& analyse, int64_t wall_ns);
 

@@ -81,8 +81,8 @@ std::string_view to_string(AuthMethod method);
 
 /// One entry of Target.hosts: a host name or a prefix (an address is a full one), and a port.
 struct HostPattern {
-  std::string text;      ///< as written
-  std::string name;      ///< lower case without a trailing dot; empty: `prefix` counts
+  std::string text;  ///< as written
+  std::string name;  ///< lower case without a trailing dot; empty: `prefix` counts
   model::Prefix prefix;
   uint16_t port = 0;
   Place where;

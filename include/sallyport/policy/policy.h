@@ -47,7 +47,8 @@ struct Loaded {
 
 /// Reads and checks all documents together. Any error: no policy, all findings (errors and warnings, by
 /// path, line, column). Never throws, whatever the text; bounded by limits::kPolicy*.
-std::expected<Loaded, std::vector<Diagnostic>> load(const std::vector<Source>& sources, const LoadOptions& options = {});
+std::expected<Loaded, std::vector<Diagnostic>> load(const std::vector<Source>& sources,
+                                                    const LoadOptions& options = {});
 
 /// Addresses of the host names in policy (lower case), resolved by the caller.
 using HostAddresses = std::map<std::string, std::vector<model::IpAddress>, std::less<>>;
@@ -75,7 +76,7 @@ struct Judgement {
   /// allow those that cover. At most kCausesMax; nullptr behind the last. For a deny none: no rule covers.
   static constexpr size_t kCausesMax = 8;
   const NamedRule* causes[kCausesMax] = {};
-  size_t effect = 0;  ///< for deny: index of the first effect that is refused
+  size_t effect = 0;                                ///< for deny: index of the first effect that is refused
   const model::Obligations* obligations = nullptr;  ///< nullptr when denied
   int64_t expires_wall_ns = 0;                      ///< 0: only on change
 };
