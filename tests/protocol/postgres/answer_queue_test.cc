@@ -161,12 +161,12 @@ TEST(AnswerQueue, CopyIn) {
 
 TEST(AnswerQueue, CopyInByExecute) {
   // libpq's PQexecParams: the first Sync is lost on the COPY, it sends another after the data.
-  play(">P >B >Dp >E >S 1:1. 2:2. n:3. G:4 x5 >c >S C:4. Z:7.");
+  play(">P >B >Dp >E >S 1:1. 2:2. n:3. G:4 >c >S C:4. x5 Z:7.");
   // A Sync amid the data.
   play(">B >E 2:1. G:2 >S=ignored >c >S C:2. Z:5.");
   // All of it sent before the server said anything.
   play(">B >E >c >S 2:1. G:2 C:2. Z:4.");
-  play(">B >E >S >c >S 2:1. G:2 x3 C:2. Z:5.");
+  play(">B >E >S >c >S 2:1. G:2 C:2. x3 Z:5.");
   // The server fails amid the data and skips what the agent sent meanwhile.
   play(">B >E 2:1. G:2 E:2. >c=ignored >S Z:4.");
   // The COPY fails at once: its end is ignored, its Sync is not.
@@ -174,12 +174,24 @@ TEST(AnswerQueue, CopyInByExecute) {
   play(">B >E >c >S 2:1. E:2. Z:4.");
 }
 
+TEST(AnswerQueue, ACopyThatFailsBeforeItReadsItsSync) {
+  // COPY into a view: CopyInResponse, ErrorResponse, and the Sync sent with the Execute is answered after all.
+  play(">P >B >E >S 1:1. 2:2. G:3 E:3. Z:4.");
+  play(">P >B >E >S 1:1. 2:2. G:3 E:3. Z:4. >c=ignored >S Z:6. >P >S 1:7. Z:8.");
+  play(">P >B >E >S 1:1. 2:2. G:3 >c E:3. >S Z:6. Z:4. >P >S 1:7. Z:8.");
+  play(">P >B >E >S 1:1. 2:2. G:3 >c E:3. >S >P >S Z:6. Z:4. 1:7. Z:8.");
+  // Whichever Sync it was, no other entry loses its place, and there are no more answers than Syncs.
+  play(">P >B >E >S 1:1. 2:2. G:3 >c E:3. >S >Q Z:6. Z:4. C:7 Z:7. Z:?");
+  play(">P >B >E >S 1:1. 2:2. G:3 >c E:3. >S >Q Z:6. C:7 x4 Z:7. Z:?");
+  play(">P >B >E >S 1:1. 2:2. G:3 >c C:3. x4 >S Z:6. Z:?");
+}
+
 TEST(AnswerQueue, NothingButCopyMayBeSentAmidCopyIn) {
   play(">Q G:1 >Q=violation >P=violation >E=violation >F=violation", Phase::copy_in);
   // Sent before the COPY was known: the server fails on it, and it is lost.
   play(">Q >Q G:1 x2 E:1 Z:1.");
   play(">B >E >P >S 2:1. G:2 x3 E:2. Z:4.");
-  play(">B >E >S >P >S 2:1. G:2 x3 x4 E:2. Z:5.");
+  play(">B >E >S >P >S 2:1. G:2 x4 E:2. Z:5. >S Z:6. >Q I:7 x3 Z:7.");
 }
 
 TEST(AnswerQueue, CopyOut) {
@@ -205,6 +217,13 @@ TEST(AnswerQueue, StrayCopyEndsAreIgnored) {
   play(">P >c >c >S 1:1. Z:4.");
 }
 
+TEST(AnswerQueue, ReadyNeedsAnOutcome) {
+  play(">Q Z:? T:1 Z:? D:1 Z:? C:1 T:1 Z:? C:1 Z:1.");
+  play(">F Z:? V:1 V:? Z:1.");
+  play(">Q E:1 T:? D:? C:? I:? G:? H:? d:? E:1 Z:1.");
+  play(">Q E:1 Z:1. Z:?");
+}
+
 TEST(AnswerQueue, Violations) {
   for (char type : std::string_view("123CDEGHIKRSTVWZcdnstvAN")) {
     AnswerQueue queue;
@@ -218,7 +237,7 @@ TEST(AnswerQueue, Violations) {
   play(">P 2:? 3:? Z:? D:? C:? T:? t:? K:? R:? v:? 1:1.");
   play(">Ds T:? n:? t:1 t:? T:1.");
   play(">Dp t:? T:1.");
-  play(">Q 1:? s:? n:? t:? V:? Z:1.");
+  play(">Q 1:? s:? n:? t:? V:? Z:? C:1 Z:1.");
   play(">E T:? Z:? n:? C:1.");
   play(">S C:? 1:? Z:1.");
   play(">F C:? D:? V:1 Z:1.");
@@ -227,6 +246,7 @@ TEST(AnswerQueue, Violations) {
 TEST(AnswerQueue, GivesBackIdAndSwallow) {
   AnswerQueue queue;
   queue.push(Kind::query, 0xfedcba9876543210, true);
+  queue.on_backend('C');
   ASSERT_NE(queue.current(), nullptr);
   const Answer answer = queue.on_backend('Z');
   EXPECT_EQ(answer.entry, (InFlight{0xfedcba9876543210, Kind::query, true}));

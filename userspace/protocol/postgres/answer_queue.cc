@@ -45,7 +45,7 @@ std::string_view to_string(Kind kind) {
 Pushed AnswerQueue::push(Kind kind, uint64_t id, bool swallow) {
   if (copy_ == Copy::in || copy_ == Copy::both) return push_within_copy(kind);
   if (kind == Kind::copy_end && (size_ == 0 || skipping_)) return Pushed::ignored;
-  if (size_ + discarded_.size() - discarded_taken_ >= in_flight_max_) return Pushed::full;
+  if (size_ + lost_syncs_.size() + discarded_.size() - discarded_taken_ >= in_flight_max_) return Pushed::full;
   const InFlight entry{id, kind, swallow};
   if (skipping_ && kind != Kind::sync) {
     discarded_.push_back(entry);
@@ -77,10 +77,9 @@ Answer AnswerQueue::on_backend(char type) {
     default:
       break;
   }
-  if (size_ == 0) return violation();
+  if (type == backend::kReadyForQuery) return on_ready();
+  if (size_ == 0 || progress_ == Progress::failed) return violation();
   switch (type) {
-    case backend::kReadyForQuery:
-      return on_ready();
     case backend::kCopyData:
     case backend::kCopyDone:
       return on_copy_data(type);
@@ -95,7 +94,10 @@ Answer AnswerQueue::on_backend(char type) {
 
 Answer AnswerQueue::on_error() {
   if (size_ == 0) return {Belongs::connection, {}, false};
+  // Lost syncs stay in doubt only if it was their COPY that failed.
+  if (copy_ != Copy::in && copy_ != Copy::in_ended) end_doubt();
   copy_ = Copy::none;
+  progress_ = Progress::failed;
   if (!is_extended(at(0).kind)) return answered(false);
   const Answer answer = answered(true);
   while (size_ > 0 && at(0).kind != Kind::sync) discard_front();
@@ -104,13 +106,22 @@ Answer AnswerQueue::on_error() {
 }
 
 Answer AnswerQueue::on_ready() {
-  if (!ends_when_ready(at(0).kind) || copy_ != Copy::none) return violation();
-  return answered(true);
+  if (copy_ != Copy::none) return violation();
+  if (size_ > 0 && ends_when_ready(at(0).kind) && (at(0).kind == Kind::sync || progress_ != Progress::none))
+    return answered(true);
+  if (lost_syncs_.empty()) return violation();
+  // The COPY had failed before the server read this Sync. Which of several Syncs was answered makes no difference:
+  // all that counts is that every other entry keeps its place.
+  const InFlight sync = lost_syncs_.front();
+  lost_syncs_.erase(lost_syncs_.begin());
+  skipping_ = false;
+  return {Belongs::entry, sync, true};
 }
 
 Answer AnswerQueue::on_copy_response(char type) {
   const Kind kind = at(0).kind;
   if (copy_ != Copy::none || (kind != Kind::query && kind != Kind::execute)) return violation();
+  end_doubt();
   if (type == backend::kCopyBothResponse) {
     // Only a walsender sends it, and that knows no extended protocol.
     if (kind != Kind::query) return violation();
@@ -131,7 +142,11 @@ void AnswerQueue::begin_copy_in() {
   size_t keep_from = 1;
   for (; keep_from < size_ && copy_ == Copy::in; ++keep_from) {
     const InFlight& behind = at(keep_from);
-    if (behind.kind != Kind::sync) copy_ = Copy::in_ended;
+    if (behind.kind == Kind::sync) {
+      lost_syncs_.push_back(behind);
+      continue;
+    }
+    copy_ = Copy::in_ended;
     if (behind.kind != Kind::copy_end) discarded_.push_back(behind);
   }
   // The front moves up to stand before what is kept.
@@ -148,20 +163,16 @@ Answer AnswerQueue::on_copy_data(char type) {
 }
 
 Answer AnswerQueue::on_result(char type) {
-  const Kind kind = at(0).kind;
   if (copy_ == Copy::in || copy_ == Copy::out) return violation();
   const bool after_copy = copy_ == Copy::in_ended || copy_ == Copy::out_ended;
   if (after_copy && type != backend::kCommandComplete) return violation();
-  switch (kind) {
+  end_doubt();
+  switch (at(0).kind) {
     case Kind::query:
-      if (std::string_view("TDCI").find(type) == std::string_view::npos) return violation();
-      copy_ = Copy::none;
-      return answered(false);
+      return on_query_result(type);
     case Kind::execute:
       if (type == backend::kDataRow) return answered(false);
-      if (std::string_view("CIs").find(type) == std::string_view::npos) return violation();
-      copy_ = Copy::none;
-      return answered(true);
+      return std::string_view("CIs").find(type) != std::string_view::npos ? answered(true) : violation();
     case Kind::parse:
       return type == backend::kParseComplete ? answered(true) : violation();
     case Kind::bind:
@@ -172,7 +183,9 @@ Answer AnswerQueue::on_result(char type) {
     case Kind::describe_portal:
       return on_describe(type);
     case Kind::function_call:
-      return type == backend::kFunctionCallResponse ? answered(false) : violation();
+      if (type != backend::kFunctionCallResponse || progress_ == Progress::some) return violation();
+      progress_ = Progress::some;
+      return answered(false);
     case Kind::sync:
     case Kind::copy_end:
       break;
@@ -180,15 +193,38 @@ Answer AnswerQueue::on_result(char type) {
   return violation();
 }
 
+Answer AnswerQueue::on_query_result(char type) {
+  switch (type) {
+    case backend::kRowDescription:
+    case backend::kDataRow:
+      progress_ = Progress::none;
+      break;
+    case backend::kCommandComplete:
+    case backend::kEmptyQueryResponse:
+      progress_ = Progress::some;
+      break;
+    default:
+      return violation();
+  }
+  copy_ = Copy::none;
+  return answered(false);
+}
+
 Answer AnswerQueue::on_describe(char type) {
   const bool of_statement = at(0).kind == Kind::describe_statement;
-  if (type == backend::kParameterDescription && of_statement && !described_) {
-    described_ = true;
+  if (type == backend::kParameterDescription && of_statement && progress_ == Progress::none) {
+    progress_ = Progress::some;
     return answered(false);
   }
   const bool complete = type == backend::kRowDescription || type == backend::kNoData;
-  if (!complete || (of_statement && !described_)) return violation();
+  if (!complete || (of_statement && progress_ == Progress::none)) return violation();
   return answered(true);
+}
+
+/// What came shows that the lost Syncs are lost: no ReadyForQuery of theirs can follow any more.
+void AnswerQueue::end_doubt() {
+  discarded_.insert(discarded_.end(), lost_syncs_.begin(), lost_syncs_.end());
+  lost_syncs_.clear();
 }
 
 bool AnswerQueue::take_discarded(InFlight& entry) {
@@ -235,7 +271,7 @@ void AnswerQueue::grow() {
 InFlight AnswerQueue::pop_front() {
   const InFlight front = at(0);
   copy_ = Copy::none;
-  described_ = false;
+  progress_ = Progress::none;
   do {
     first_ = (first_ + 1) & (ring_.size() - 1);
     --size_;

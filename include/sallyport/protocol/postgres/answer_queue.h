@@ -5,7 +5,8 @@
 //   - parse, bind, close, describe_*, execute end at their own answer; an ErrorResponse ends them and makes the
 //     server skip everything up to the next Sync, so entries up to there are discarded (take_discarded());
 //   - COPY runs inside a query or execute; while the server reads COPY data it ignores Sync, so a Sync that stands
-//     between an execute and the end of its COPY has no answer (libpq relies on it);
+//     between an execute and the end of its COPY has no answer (libpq relies on it), unless that COPY fails before
+//     the server came to read the Sync, which cannot be seen: then one more ReadyForQuery is let through for it;
 //   - notices, ParameterStatus and notifications belong to nobody; an ErrorResponse when nothing is in flight is
 //     the server's farewell;
 //   - anything else is a violation: an answer that nobody asked for.
@@ -96,6 +97,9 @@ class AnswerQueue {
 
  private:
   enum class Copy : uint8_t { none, in, in_ended, out, out_ended, both };
+  /// How far the front is: `some` means that it may end now (query, function_call) or that its first half has come
+  /// (describe_statement); after `failed` only ReadyForQuery may come.
+  enum class Progress : uint8_t { none, some, failed };
 
   InFlight& at(size_t index) { return ring_[(first_ + index) & (ring_.size() - 1)]; }
   const InFlight& at(size_t index) const { return ring_[(first_ + index) & (ring_.size() - 1)]; }
@@ -110,8 +114,10 @@ class AnswerQueue {
   Answer on_result(char type);
   Answer on_copy_response(char type);
   Answer on_copy_data(char type);
+  Answer on_query_result(char type);
   Answer on_describe(char type);
   void begin_copy_in();
+  void end_doubt();
 
   size_t in_flight_max_;
   std::vector<InFlight> ring_;  ///< INVARIANT: size is 0 or a power of two
@@ -119,9 +125,10 @@ class AnswerQueue {
   size_t size_ = 0;  ///< INVARIANT: the front is never a copy_end
   std::vector<InFlight> discarded_;
   size_t discarded_taken_ = 0;
-  Copy copy_ = Copy::none;  ///< of the front
-  bool skipping_ = false;   ///< the server ignores all until Sync, and no Sync is in flight
-  bool described_ = false;  ///< the front is describe_statement and its ParameterDescription has come
+  std::vector<InFlight> lost_syncs_;  ///< Syncs that the COPY at hand swallowed, or the one that failed last
+  Copy copy_ = Copy::none;            ///< of the front
+  Progress progress_ = Progress::none;
+  bool skipping_ = false;  ///< the server ignores all until Sync, and no Sync is in flight
 };
 
 }  // namespace sallyport::postgres
