@@ -31,11 +31,11 @@ TEST(FlowRegistry, ListsOldestFirstAndByAgent) {
   EXPECT_EQ(registry.count_of("bot"), 2u);
   EXPECT_EQ(registry.worker_of(late.flow), 3u);
 
-  registry.set_target(late.flow, "invoices-db", "postgres");
+  registry.describe(late.flow, late.session, "invoices-db", "postgres");
   EXPECT_EQ(registry.find(late.flow)->target, "invoices-db");
   registry.remove(late.flow);
   registry.remove(late.flow);
-  registry.set_target(late.flow, "x", "y");
+  registry.describe(late.flow, late.session, "x", "y");
   EXPECT_FALSE(registry.find(late.flow));
   EXPECT_FALSE(registry.worker_of(late.flow));
   EXPECT_EQ(registry.count_of("bot"), 1u);

@@ -71,7 +71,7 @@ bool FlowServices::owns_cancel_key(const flow::Origin& canceller, uint32_t pid, 
 
 void FlowServices::describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
                             std::string_view protocol) {
-  registry_.set_target(flow, session, std::string(target), std::string(protocol));
+  registry_.describe(flow, session, std::string(target), std::string(protocol));
 }
 
 }  // namespace sallyport::daemon

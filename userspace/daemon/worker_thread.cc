@@ -50,19 +50,21 @@ Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd
   if (!entry) return std::unexpected(entry.error());
   auto workload = parts_.workloads->find(entry->cgroup_id);
   if (!workload) return fail(fmt::format("cgroup {} is diverted here and is nobody's", entry->cgroup_id));
-  net::Accepted out{.netns_fd = parts_.workloads->netns_of(listener_token)};
+  net::Accepted out;
+  out.netns_fd = parts_.workloads->netns_of(listener_token);
   out.origin.id = parts_.registry.next_id();
   out.origin.source = peer;
   out.origin.destination = entry->destination;
-  out.origin.principal = {.agent = workload->agent,
-                          .workload = workload->recognised_as,
-                          .cgroup_id = entry->cgroup_id,
-                          .cgroup_path = workload->cgroup_path,
-                          .process = describe_process(*entry)};
+  model::Principal& principal = out.origin.principal;
+  principal.agent = workload->agent;
+  principal.workload = workload->recognised_as;
+  principal.cgroup_id = entry->cgroup_id;
+  principal.cgroup_path = workload->cgroup_path;
+  principal.process = describe_process(*entry);
   // Registered before it is decided, so that no change of policy can miss it (invariant 3).
   auto added = parts_.registry.add({.flow = out.origin.id,
                                     .worker = index_,
-                                    .principal = out.origin.principal,
+                                    .principal = principal,
                                     .source = peer,
                                     .destination = entry->destination,
                                     .opened_wall_ns = read_clocks().wall_ns});

@@ -20,10 +20,11 @@ Result<void> FlowRegistry::add(LiveFlow flow) {
   return {};
 }
 
-void FlowRegistry::set_target(model::FlowId flow, std::string target, std::string protocol) {
+void FlowRegistry::describe(model::FlowId flow, model::SessionId session, std::string target, std::string protocol) {
   std::lock_guard lock(mutex_);
   const auto found = flows_.find(flow);
   if (found == flows_.end()) return;
+  found->second.session = std::move(session);
   found->second.target = std::move(target);
   found->second.protocol = std::move(protocol);
 }

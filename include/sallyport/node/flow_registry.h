@@ -38,7 +38,7 @@ class FlowRegistry {
   /// Fails when limits::kLiveFlowsMax are there, or the id is.
   Result<void> add(LiveFlow flow);
   /// What became known later. A flow that is gone is ignored.
-  void set_target(model::FlowId flow, std::string target, std::string protocol);
+  void describe(model::FlowId flow, model::SessionId session, std::string target, std::string protocol);
   void remove(model::FlowId flow);
 
   size_t count() const;
