@@ -63,15 +63,24 @@ std::string run_child(const std::function<void()>& enter, const std::function<st
 
 Netns::Netns() {
   std::thread maker([this] {
+    auto own = [] { return UniqueFd(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); };
+    auto run = [](const std::string& commands) {
+      require(system(commands.c_str()) == 0, "set up a network namespace (is iproute2 installed?)");
+    };
     require(unshare(CLONE_NEWNET) == 0, "unshare");
-    require(system("ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v1 up &&"
-                   "ip addr add 10.77.0.2/24 dev v0 && ip -6 addr add fd77::2/64 dev v0 nodad && ip link set v0 up &&"
-                   "ip route add default via 10.77.0.1 && ip -6 route add default via fd77::1") == 0,
-            "set up a network namespace (is iproute2 installed?)");
-    fd_.reset(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    world_ = own();
+    require(unshare(CLONE_NEWNET) == 0, "unshare");
+    fd_ = own();
+    run(fmt::format("ip link set lo up && ip link add v0 type veth peer name v1 &&"
+                    "ip link set v1 netns /proc/{}/fd/{} && ip link set v0 up &&"
+                    "ip addr add 10.77.0.2/24 dev v0 && ip -6 addr add fd77::2/64 dev v0 nodad &&"
+                    "ip route add default via 10.77.0.1 && ip -6 route add default via fd77::1",
+                    getpid(), world_.get()));
+    require(setns(world_.get(), CLONE_NEWNET) == 0, "setns");
+    run("ip link set lo up && ip addr add 10.77.0.1/24 dev v1 && ip -6 addr add fd77::1/64 dev v1 nodad &&"
+        "ip link set v1 up");
   });
   maker.join();
-  require(static_cast<bool>(fd_), "open netns");
 }
 
 Cgroup::Cgroup(const std::string& path) : path_(path) {
@@ -113,8 +122,6 @@ void Acceptor::serve(int accepted) {
   if (flow) {
     ++taken_;
     if (only_count_) return;
-    (void)!send(accepted, "hello", 5, MSG_NOSIGNAL);
-    shutdown(accepted, SHUT_WR);
   } else {
     linger reset{.l_onoff = 1, .l_linger = 0};
     setsockopt(accepted, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -126,6 +133,8 @@ void Acceptor::serve(int accepted) {
   }
   changed_.notify_all();
   if (!flow) return;
+  (void)!send(accepted, "hello", 5, MSG_NOSIGNAL);
+  shutdown(accepted, SHUT_WR);
   pollfd waiting{accepted, POLLIN, 0};
   char buffer[64];
   while (poll(&waiting, 1, 1000) == 1 && recv(accepted, buffer, sizeof(buffer), 0) > 0) {
@@ -154,8 +163,16 @@ std::string as_agent(const Cgroup& cgroup, int netns_fd, const std::function<std
       work);
 }
 
-std::string as_stranger(const std::function<std::string()>& work) {
-  return run_child([] {}, work);
+std::string as_stranger(const std::function<std::string()>& work, int netns_fd) {
+  return run_child([&] { require(netns_fd < 0 || setns(netns_fd, CLONE_NEWNET) == 0, "setns"); }, work);
+}
+
+UniqueFd server(const std::string& host, uint16_t& port) {
+  auto at = address(host, port);
+  UniqueFd fd(socket(at.family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  require(fd && bind(fd.get(), at.raw(), at.size) == 0 && listen(fd.get(), 64) == 0, "listen on " + host);
+  port = endpoint_of(fd.get(), getsockname).value().port;
+  return fd;
 }
 
 Address address(const std::string& host, uint16_t port) {

@@ -22,14 +22,17 @@
 
 namespace sallyport::kernel::test {
 
-/// A network namespace with loopback up, and a veth with 10.77.0.2, fd77::2 and default routes.
+/// A network namespace with loopback up and a wire to another one, the world: 10.77.0.2 and fd77::2 here,
+/// 10.77.0.1 and fd77::1 there and the default routes.
 class Netns {
  public:
   Netns();
   int fd() const { return fd_.get(); }
+  int world_fd() const { return world_.get(); }
 
  private:
   UniqueFd fd_;
+  UniqueFd world_;
 };
 
 /// A cgroup directory; removed at the end (its processes are gone by then).
@@ -84,7 +87,7 @@ class Acceptor {
 std::string as_agent(const Cgroup& cgroup, int netns_fd, const std::function<std::string()>& work);
 
 /// The like, outside of any cgroup of ours.
-std::string as_stranger(const std::function<std::string()>& work);
+std::string as_stranger(const std::function<std::string()>& work, int netns_fd = -1);
 
 /// A socket address of "10.0.0.1", "fd00::1" or, mapped, "::ffff:10.0.0.1" (AF_INET6).
 struct Address {
@@ -97,6 +100,9 @@ Address address(const std::string& host, uint16_t port);
 
 /// "10.0.0.1:5432" of getpeername or getsockname, v4-mapped shown as IPv4.
 std::string name_of(int fd, int (*name)(int, sockaddr*, socklen_t*));
+
+/// A listening socket on host (port 0: any) in this process, and its port.
+UniqueFd server(const std::string& host, uint16_t& port);
 
 /// "ok" or the errno's name, for what a call returned.
 std::string outcome(int result);

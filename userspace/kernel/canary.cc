@@ -62,7 +62,7 @@ int tcp(int family, const Address& to) {
 int fast_open() {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (fd < 0) return errno;
-  auto to = v4("192.0.2.3", kDiscardPort);
+  auto to = v4("198.51.100.3", kDiscardPort);
   if (sendto(fd, "x", 1, MSG_FASTOPEN, raw(to), sizeof(to)) >= 0) return 0;
   return errno == EINPROGRESS ? finish_connect(fd) : errno;
 }
@@ -127,11 +127,11 @@ constexpr auto kGuard = CanaryClass::guard;
 constexpr auto kEnforce = CanaryClass::enforce;
 
 const CanaryVector kCanary[kCanaryVectors] = {
-    {"tcp4", kRedirect, "192.0.2.1", "", [](Plan) { return tcp(AF_INET, v4("192.0.2.1", kDiscardPort)); }},
+    {"tcp4", kRedirect, "198.51.100.1", "", [](Plan) { return tcp(AF_INET, v4("198.51.100.1", kDiscardPort)); }},
     {"tcp6", kRedirect, "2001:db8::1", "", [](Plan) { return tcp(AF_INET6, v6("2001:db8::1", kDiscardPort)); }},
-    {"tcp v4-mapped", kRedirect, "192.0.2.2", "",
-     [](Plan) { return tcp(AF_INET6, v6("::ffff:192.0.2.2", kDiscardPort)); }},
-    {"tcp fast open", kRedirect, "192.0.2.3", "", [](Plan) { return fast_open(); }},
+    {"tcp v4-mapped", kRedirect, "198.51.100.2", "",
+     [](Plan) { return tcp(AF_INET6, v6("::ffff:198.51.100.2", kDiscardPort)); }},
+    {"tcp fast open", kRedirect, "198.51.100.3", "", [](Plan) { return fast_open(); }},
     {"dial of the listener", kRedirect, nullptr, "",
      [](Plan plan) { return tcp(AF_INET, v4("127.0.0.1", plan.listener_port)); }},
     {"raw socket", kGuard, nullptr, "dropping CAP_NET_RAW", [](Plan) { return make(AF_INET, SOCK_RAW, IPPROTO_ICMP); }},

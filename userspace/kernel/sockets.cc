@@ -62,7 +62,7 @@ IpAddress source_towards_world(int family) {
   if (!probe) return {};
   sockaddr_in v4{.sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {}, .sin_zero = {}};
   sockaddr_in6 v6{.sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_flowinfo = 0, .sin6_addr = {}, .sin6_scope_id = 0};
-  inet_pton(AF_INET, "192.0.2.1", &v4.sin_addr);
+  inet_pton(AF_INET, "198.51.100.1", &v4.sin_addr);
   inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr);
   int connected = family == AF_INET ? connect(probe.get(), reinterpret_cast<sockaddr*>(&v4), sizeof(v4))
                                     : connect(probe.get(), reinterpret_cast<sockaddr*>(&v6), sizeof(v6));
@@ -89,14 +89,23 @@ Result<UniqueFd> listen_on(int family, uint16_t port, int& error) {
   }
   if (bound == 0 && ::listen(fd.get(), limits::kListenBacklog) == 0) return fd;
   error = errno;
-  return fail(fmt::format("listen on {}:{}: {}", family == AF_INET ? "127.0.0.1" : "[::1]", port, strerror(error)),
-              error == EADDRNOTAVAIL ? "its loopback interface is down: ip link set lo up" : "");
+  return fail(fmt::format("listen on {}:{}: {}", family == AF_INET ? "127.0.0.1" : "[::1]", port, strerror(error)));
 }
 
 bool no_ipv6(int error) { return error == EAFNOSUPPORT || error == EADDRNOTAVAIL; }
 
+/// With loopback down the kernel would let us listen, but nobody connect.
+Result<void> check_loopback() {
+  UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{.ifr_ifrn = {.ifrn_name = "lo"}, .ifr_ifru = {}};
+  if (!fd || ioctl(fd.get(), SIOCGIFFLAGS, &request) != 0) return fail_errno("look at the loopback interface");
+  if (request.ifr_flags & IFF_UP) return {};
+  return fail("the loopback interface of the agent's network namespace is down", "in there: ip link set lo up");
+}
+
 /// Both families on one port that is free for both. IPv6 may be switched off.
 Result<Listener> listen_here() {
+  if (auto up = check_loopback(); !up) return std::unexpected(up.error());
   for (int attempt = 0; attempt < limits::kListenPortAttempts; ++attempt) {
     int error = 0;
     auto v4 = listen_on(AF_INET, 0, error);
