@@ -26,6 +26,9 @@ struct Settings {
   /// current_schema(): where unqualified names are created. Empty: not known, such a CREATE is then
   /// `unknown` too. Ignored with Catalogue::assume_plain ("public").
   std::string creation_schema;
+  /// A statement that moves meaning has run in the transaction that is open now: its end, in this text,
+  /// moves names again (SET LOCAL, ON COMMIT DROP).
+  bool transaction_moved = true;
 };
 
 /// A constant or parameter in the text.
@@ -109,8 +112,7 @@ bool is_builtin_pure_function(std::string_view name);
 
 /// The text as it may be recorded: `replace` is asked for every literal (not for $n) with its bytes and
 /// answers what to write instead, or nothing to keep it. Password literals become '<secret>' unasked.
-/// Text that no statement covers (comments between them aside) is kept. If the text could not be parsed
-/// its literals are unmarked, so each is asked for with no columns.
+/// All else is kept, comments too. In a text that was not understood every string counts as a password.
 std::string redact(std::string_view text, const std::vector<Statement>& statements,
                    const std::function<std::optional<std::string>(const Literal&, std::string_view)>& replace);
 
