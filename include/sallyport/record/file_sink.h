@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,7 @@ struct FileSinkOptions {
   std::string directory;
   std::string worker = "w0";  ///< [a-z0-9]+, one sink at a time per name and directory
   bool fsync = false;         ///< fdatasync before flush() returns: durable, not only accepted
+  int64_t now_wall_ns = 0;    ///< noted in the first segment's header
   size_t segment_bytes_max = limits::kRecordSegmentBytesMax;
 };
 

@@ -40,6 +40,7 @@ enum class Writer : uint8_t { running, gone };
 struct Place {
   std::string_view segment;  ///< file name
   uint64_t offset = 0;
+  uint64_t bytes = 0;  ///< header and payload
   Writer writer = Writer::gone;
 };
 
