@@ -66,7 +66,7 @@ void Loop::admit(Listener& listener, UniqueFd fd, const model::Endpoint& peer) {
     counters.bump(field);
     reset_on_close(fd.get());
   };
-  if (connections_.size() >= limits::kWorkerFlowsMax) return refuse(&Stats::flows_over_limit);
+  if (connections_.size() >= options.flows_max) return refuse(&Stats::flows_over_limit);
   auto accepted = services.identify(listener.token, fd.get(), peer);
   if (!accepted || !prepare_socket(fd.get())) return refuse(&Stats::refused);
   const model::FlowId flow = accepted->origin.id;
@@ -99,7 +99,7 @@ void Loop::accept_failed(Listener& listener, int error) {
 }
 
 void Loop::pause(Listener& listener) {
-  listener.paused_until_ns = now.monotonic_ns + timeouts.accept_pause_ms * kNanosPerMilli;
+  listener.paused_until_ns = now.monotonic_ns + options.accept_pause_ms * kNanosPerMilli;
   set_timer(listener.paused_until_ns, 0);
 }
 

@@ -184,7 +184,7 @@ void Connection::flush_wire(Wire& wire) {
   if (written > 0) {
     const bool agent = wire.leg == flow::kAgentLeg;
     loop_.counters.bump(agent ? &Stats::bytes_to_agents : &Stats::bytes_to_targets, written);
-    if (wire.slow_at_ns != 0) wire.slow_at_ns = loop_.now.monotonic_ns + loop_.timeouts.slow_peer_ms * kNanosPerMilli;
+    if (wire.slow_at_ns != 0) wire.slow_at_ns = loop_.now.monotonic_ns + loop_.options.slow_peer_ms * kNanosPerMilli;
   }
   if (wire.write_error() != 0 && !wire.wants_to_read()) {
     fail_wire(wire, errno_text(wire.write_error()));
@@ -202,7 +202,7 @@ void Connection::balance() {
     const size_t queued = wire->queued();
     if (!wire->over_limit && queued > limits::kLegQueueBytesMax) {
       wire->over_limit = true;
-      wire->slow_at_ns = loop_.now.monotonic_ns + loop_.timeouts.slow_peer_ms * kNanosPerMilli;
+      wire->slow_at_ns = loop_.now.monotonic_ns + loop_.options.slow_peer_ms * kNanosPerMilli;
     } else if (wire->over_limit && queued < limits::kLegQueueLowBytes) {
       wire->over_limit = false;
       wire->slow_at_ns = 0;
@@ -219,7 +219,7 @@ void Connection::balance() {
   }
   if (finishing_ && all_fin_sent)
     finish_until_ns_ =
-        std::min(finish_until_ns_, loop_.now.monotonic_ns + loop_.timeouts.linger_ms * kNanosPerMilli);
+        std::min(finish_until_ns_, loop_.now.monotonic_ns + loop_.options.linger_ms * kNanosPerMilli);
 }
 
 void Connection::on_timer(int64_t at_ns) {
@@ -237,14 +237,14 @@ void Connection::on_timer(int64_t at_ns) {
   for (auto& wire : wires_) {
     if (wire->dial_until_ns != 0 && now_ns >= wire->dial_until_ns) {
       loop_.counters.bump(&Stats::dial_failures);
-      fail_wire(*wire, fmt::format("dial {}: no answer within {} ms", wire->peer.to_string(), loop_.timeouts.dial_ms));
+      fail_wire(*wire, fmt::format("dial {}: no answer within {} ms", wire->peer.to_string(), loop_.options.dial_ms));
     } else if (wire->slow_at_ns != 0 && now_ns >= wire->slow_at_ns) {
       loop_.counters.bump(&Stats::slow_peers);
       const size_t queued = wire->queued();
       wire->abort();
       loop_.maybe_done(*this);
       emit(flow::Failed{wire->leg, fmt::format("{} bytes wait and none was taken for {} ms", queued,
-                                               loop_.timeouts.slow_peer_ms)});
+                                               loop_.options.slow_peer_ms)});
     }
   }
   if (wake_at_ns_ != 0 && now_ns >= wake_at_ns_) {

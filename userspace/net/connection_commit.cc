@@ -120,7 +120,7 @@ void Connection::carry_out(flow::Actions& actions) {
 void Connection::finish() {
   finishing_ = true;
   flow_.reset();
-  finish_until_ns_ = loop_.now.monotonic_ns + loop_.timeouts.finish_ms * kNanosPerMilli;
+  finish_until_ns_ = loop_.now.monotonic_ns + loop_.options.finish_ms * kNanosPerMilli;
   for (auto& wire : wires_) {
     if (!wire->is_open()) continue;
     if (wire->state() == Wire::State::dialling) {
@@ -155,7 +155,7 @@ void Connection::dial(const flow::Dial& action) {
   }
   if (errno != EINPROGRESS) return failed(errno_text(errno));
   add_wire(action.leg, std::move(*socket), Wire::State::dialling, action.to);
-  open_wire(action.leg)->dial_until_ns = loop_.now.monotonic_ns + loop_.timeouts.dial_ms * kNanosPerMilli;
+  open_wire(action.leg)->dial_until_ns = loop_.now.monotonic_ns + loop_.options.dial_ms * kNanosPerMilli;
 }
 
 void Connection::secure(flow::Secure& action) {

@@ -22,12 +22,12 @@ Stats Counters::read() const {
   return out;
 }
 
-Result<std::unique_ptr<Loop>> Loop::make(Services& services, Timeouts timeouts) {
+Result<std::unique_ptr<Loop>> Loop::make(Services& services, WorkerOptions options) {
   auto poller = Poller::make();
   if (!poller) return std::unexpected(poller.error());
   auto contexts = TlsContexts::make();
   if (!contexts) return std::unexpected(contexts.error());
-  std::unique_ptr<Loop> loop(new Loop(services, timeouts, std::move(*poller)));
+  std::unique_ptr<Loop> loop(new Loop(services, options, std::move(*poller)));
   loop->tls_contexts = std::move(*contexts);
   loop->wake_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!loop->wake_fd_) return fail_errno("eventfd");

@@ -51,7 +51,7 @@ class Counters {
 
 class Loop {
  public:
-  static Result<std::unique_ptr<Loop>> make(Services& services, Timeouts timeouts);
+  static Result<std::unique_ptr<Loop>> make(Services& services, WorkerOptions options);
   ~Loop();
 
   // From any thread.
@@ -66,7 +66,7 @@ class Loop {
 
   // For Connection, on the worker's thread.
   Services& services;
-  const Timeouts timeouts;
+  const WorkerOptions options;
   Poller poller;
   std::unique_ptr<TlsContexts> tls_contexts;
   Counters counters;
@@ -106,8 +106,8 @@ class Loop {
   };
   using Timer = std::pair<int64_t, model::FlowId>;
 
-  Loop(Services& used_services, Timeouts used_timeouts, Poller set) noexcept
-      : services(used_services), timeouts(used_timeouts), poller(std::move(set)), wake_(Pollable::Kind::wake) {}
+  Loop(Services& used_services, WorkerOptions used_options, Poller set) noexcept
+      : services(used_services), options(used_options), poller(std::move(set)), wake_(Pollable::Kind::wake) {}
 
   void turn();
   int wait_ms();

@@ -6,15 +6,16 @@
 
 namespace sallyport::net {
 
-Timeouts::Timeouts()
+WorkerOptions::WorkerOptions()
     : dial_ms(limits::kDialTimeoutMs),
       slow_peer_ms(limits::kSlowPeerTimeoutMs),
       finish_ms(limits::kFinishTimeoutMs),
       linger_ms(limits::kLingerTimeoutMs),
-      accept_pause_ms(limits::kAcceptPauseMs) {}
+      accept_pause_ms(limits::kAcceptPauseMs),
+      flows_max(limits::kWorkerFlowsMax) {}
 
-Result<std::unique_ptr<Worker>> Worker::make(Services& services, Timeouts timeouts) {
-  auto loop = Loop::make(services, timeouts);
+Result<std::unique_ptr<Worker>> Worker::make(Services& services, WorkerOptions options) {
+  auto loop = Loop::make(services, options);
   if (!loop) return std::unexpected(loop.error());
   return std::unique_ptr<Worker>(new Worker(std::move(*loop)));
 }

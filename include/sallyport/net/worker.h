@@ -96,14 +96,15 @@ struct Stats {
   uint64_t sends_to_closed = 0;   ///< Send, Shut, Secure to a leg that is not open
 };
 
-/// Deadlines, in milliseconds; the defaults are those of base/limits.h. Tests shorten them.
-struct Timeouts {
+/// Deadlines and bounds of a worker; the defaults are those of base/limits.h. Tests shorten them.
+struct WorkerOptions {
   int64_t dial_ms;
   int64_t slow_peer_ms;
   int64_t finish_ms;   ///< Finish: how long queues may take to go out
   int64_t linger_ms;   ///< then how long the peer's last bytes are read and dropped, so that no RST overtakes ours
   int64_t accept_pause_ms;  ///< after accept() failed for want of descriptors
-  Timeouts();
+  size_t flows_max;         ///< further connections are reset
+  WorkerOptions();
 };
 
 class Loop;
@@ -111,7 +112,7 @@ class Loop;
 class Worker {
  public:
   /// `services` must outlive the worker. Makes the epoll set, the eventfd and the spare descriptor.
-  static Result<std::unique_ptr<Worker>> make(Services& services, Timeouts timeouts = {});
+  static Result<std::unique_ptr<Worker>> make(Services& services, WorkerOptions options = {});
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
