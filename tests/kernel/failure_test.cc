@@ -22,6 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A reset connection, whether the reset overtook connect() or not.
+bool was_reset(const std::string& dialled) { return dialled == "recv: ECONNRESET" || dialled == "connect: ECONNRESET"; }
+
 class FailureTest : public KernelTest {
  protected:
   /// A daemon in a process of its own: opens the same pins, enrols, listens, and waits to be killed.
@@ -112,8 +115,8 @@ TEST_F(FailureTest, ADirectDialOfTheListenerHasNoEntry) {
   Cgroup cgroup(cgroup_path("agent"));
   auto acceptor = enrol(cgroup, -1);
   uint16_t port = acceptor->info().port;
-  EXPECT_EQ(as_stranger([&] { return dial("127.0.0.1", port); }), "recv: ECONNRESET");
-  EXPECT_EQ(as_stranger([&] { return dial("::1", port); }), "recv: ECONNRESET");
+  EXPECT_PRED1(was_reset, as_stranger([&] { return dial("127.0.0.1", port); }));
+  EXPECT_PRED1(was_reset, as_stranger([&] { return dial("::1", port); }));
   auto misses = acceptor->misses(2);
   ASSERT_EQ(misses.size(), 2u);
   EXPECT_NE(misses[0].find("no flow entry for 127.0.0.1:"), std::string::npos) << misses[0];
@@ -196,7 +199,7 @@ TEST_F(FailureTest, HalfAnEnrolmentIsCompleted) {
     fs::remove(pins / name);
   }
   // Without sp_flow_track no entry is written, and the daemon resets.
-  EXPECT_EQ(as_agent(cgroup, -1, [] { return dial("198.51.100.1", 80); }), "recv: ECONNRESET");
+  EXPECT_PRED1(was_reset, as_agent(cgroup, -1, [] { return dial("198.51.100.1", 80); }));
   auto again = enrol(cgroup, -1);
   EXPECT_EQ(std::distance(fs::directory_iterator(pins), fs::directory_iterator()), static_cast<ptrdiff_t>(whole));
   EXPECT_EQ(as_agent(cgroup, -1, [] { return dial("198.51.100.1", 80); }), "hello");
