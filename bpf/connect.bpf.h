@@ -13,10 +13,10 @@ static __always_inline int sp_refuse_connect(void) {
 
 /* Whether the listener there is the daemon's own: anybody can listen on the port of a dead daemon, but only
  * the daemon can write the mark. Returns SP_COUNTER_COUNT, or the counter that says why not. */
-static __always_inline __u32 sp_check_listener(struct bpf_sock_addr *ctx, const struct sp_flow_key *key) {
+static __always_inline __u32 sp_check_listener(struct bpf_sock_addr* ctx, const struct sp_flow_key* key) {
   struct bpf_sock_tuple tuple = {};
-  struct sp_listener *listener;
-  struct bpf_sock *sk;
+  struct sp_listener* listener;
+  struct bpf_sock* sk;
   __u32 result = SP_COUNTER_refused_unmarked;
 
   if (sp_is_v4(key->destination_be)) {
@@ -36,8 +36,8 @@ static __always_inline __u32 sp_check_listener(struct bpf_sock_addr *ctx, const 
 }
 
 /* Who calls: the thread group's leader, as /proc shows it. */
-static __always_inline void sp_describe_caller(struct sp_flow *flow) {
-  struct task_struct *task = bpf_get_current_task_btf();
+static __always_inline void sp_describe_caller(struct sp_flow* flow) {
+  struct task_struct* task = bpf_get_current_task_btf();
   __u64 ids = bpf_get_current_uid_gid();
 
   flow->pid = bpf_get_current_pid_tgid() >> 32;
@@ -46,9 +46,9 @@ static __always_inline void sp_describe_caller(struct sp_flow *flow) {
   flow->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
-static __always_inline int sp_remember(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
-                                       const struct sp_workload *workload, const struct sp_connect *call) {
-  struct sp_origin *origin = bpf_sk_storage_get(&sp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+static __always_inline int sp_remember(struct bpf_sock_addr* ctx, struct bpf_sock* sk,
+                                       const struct sp_workload* workload, const struct sp_connect* call) {
+  struct sp_origin* origin = bpf_sk_storage_get(&sp_origins, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
   if (!origin) return 0;
   origin->flow.cgroup_id = workload->cgroup_id;
@@ -66,7 +66,7 @@ static __always_inline int sp_remember(struct bpf_sock_addr *ctx, struct bpf_soc
 }
 
 /* A socket bound to a device would send its SYN to 127.0.0.1 out of that device. */
-static __always_inline int sp_unbind_device(struct bpf_sock_addr *ctx, struct bpf_sock *sk) {
+static __always_inline int sp_unbind_device(struct bpf_sock_addr* ctx, struct bpf_sock* sk) {
   char none[4] = {};
 
   if (sk->bound_dev_if == 0) return 1;
@@ -74,8 +74,8 @@ static __always_inline int sp_unbind_device(struct bpf_sock_addr *ctx, struct bp
 }
 
 /* Everything but the rewrite. Returns SP_DIVERT when all is ready for it. */
-static __always_inline __u32 sp_divert(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
-                                       const struct sp_workload *workload, const struct sp_connect *call) {
+static __always_inline __u32 sp_divert(struct bpf_sock_addr* ctx, struct bpf_sock* sk,
+                                       const struct sp_workload* workload, const struct sp_connect* call) {
   struct sp_flow_key key = {};
   __u32 why;
 
@@ -99,10 +99,10 @@ static __always_inline __u32 sp_divert(struct bpf_sock_addr *ctx, struct bpf_soc
 }
 
 /* enum sp_action for a call whose destination is filled in. */
-static __always_inline __u32 sp_connect_action(struct bpf_sock_addr *ctx, struct sp_connect *call) {
-  struct sp_workload *workload = bpf_get_local_storage(&sp_workloads, 0);
-  struct bpf_sock *sk = ctx->sk;
-  struct sp_in_flight *in_flight;
+static __always_inline __u32 sp_connect_action(struct bpf_sock_addr* ctx, struct sp_connect* call) {
+  struct sp_workload* workload = bpf_get_local_storage(&sp_workloads, 0);
+  struct bpf_sock* sk = ctx->sk;
+  struct sp_in_flight* in_flight;
   struct sp_verdict verdict;
   __u32 index;
   long error;
@@ -134,8 +134,8 @@ static __always_inline __u32 sp_connect_action(struct bpf_sock_addr *ctx, struct
 }
 
 SEC("cgroup/connect4")
-int sp_connect4(struct bpf_sock_addr *ctx) {
-  struct sp_workload *workload;
+int sp_connect4(struct bpf_sock_addr* ctx) {
+  struct sp_workload* workload;
   struct sp_connect call = {};
   __u32 port_be = ctx->user_port;
   __u32 action;
@@ -152,8 +152,8 @@ int sp_connect4(struct bpf_sock_addr *ctx) {
 }
 
 SEC("cgroup/connect6")
-int sp_connect6(struct bpf_sock_addr *ctx) {
-  struct sp_workload *workload;
+int sp_connect6(struct bpf_sock_addr* ctx) {
+  struct sp_workload* workload;
   struct sp_connect call = {};
   __u32 port_be = ctx->user_port;
   __u32 action;

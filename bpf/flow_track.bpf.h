@@ -7,7 +7,7 @@
 #include "lib/decide.h"
 
 static __always_inline void sp_add_in_flight(__u32 index, __s64 change) {
-  struct sp_in_flight *in_flight = bpf_map_lookup_elem(&sp_in_flight, &index);
+  struct sp_in_flight* in_flight = bpf_map_lookup_elem(&sp_in_flight, &index);
 
   if (in_flight)
     __sync_fetch_and_add(&in_flight->count, change);
@@ -16,13 +16,13 @@ static __always_inline void sp_add_in_flight(__u32 index, __s64 change) {
 }
 
 /* Deleting succeeds for one of us only: daemon, close and replacement cannot count an entry twice. */
-static __always_inline int sp_drop_flow(const struct sp_flow_key *key, __u32 index) {
+static __always_inline int sp_drop_flow(const struct sp_flow_key* key, __u32 index) {
   if (bpf_map_delete_elem(&sp_flows, key)) return 0;
   sp_add_in_flight(index, -1);
   return 1;
 }
 
-static __always_inline int sp_fill_source(struct bpf_sock_ops *ctx, struct sp_flow_key *key) {
+static __always_inline int sp_fill_source(struct bpf_sock_ops* ctx, struct sp_flow_key* key) {
   __u32 family = ctx->family;
   __u32 port = ctx->local_port; /* host byte order */
 
@@ -41,9 +41,9 @@ static __always_inline int sp_fill_source(struct bpf_sock_ops *ctx, struct sp_fl
 }
 
 /* An entry of the same tuple is left over from a socket that is gone. */
-static __always_inline long sp_write_flow(struct sp_origin *origin) {
+static __always_inline long sp_write_flow(struct sp_origin* origin) {
   long error = bpf_map_update_elem(&sp_flows, &origin->key, &origin->flow, BPF_NOEXIST);
-  struct sp_flow *old;
+  struct sp_flow* old;
 
   if (error == -17 /* EEXIST */) {
     old = bpf_map_lookup_elem(&sp_flows, &origin->key);
@@ -54,7 +54,7 @@ static __always_inline long sp_write_flow(struct sp_origin *origin) {
 }
 
 /* Without an entry the daemon resets the connection, so every failure here is a refusal. */
-static __always_inline void sp_on_connect(struct bpf_sock_ops *ctx, struct sp_origin *origin) {
+static __always_inline void sp_on_connect(struct bpf_sock_ops* ctx, struct sp_origin* origin) {
   if (!sp_fill_source(ctx, &origin->key)) {
     sp_count(SP_COUNTER_failed_address);
     return;
@@ -72,8 +72,8 @@ static __always_inline void sp_on_connect(struct bpf_sock_ops *ctx, struct sp_or
   sp_count(SP_COUNTER_flow_written);
 }
 
-static __always_inline void sp_on_close(struct sp_origin *origin) {
-  struct sp_flow *flow;
+static __always_inline void sp_on_close(struct sp_origin* origin) {
+  struct sp_flow* flow;
 
   if (!origin->tracked) return;
   origin->tracked = 0;
@@ -84,9 +84,9 @@ static __always_inline void sp_on_close(struct sp_origin *origin) {
 }
 
 SEC("sockops")
-int sp_flow_track(struct bpf_sock_ops *ctx) {
-  struct bpf_sock *sk = ctx->sk;
-  struct sp_origin *origin;
+int sp_flow_track(struct bpf_sock_ops* ctx) {
+  struct bpf_sock* sk = ctx->sk;
+  struct sp_origin* origin;
 
   if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB && ctx->op != BPF_SOCK_OPS_STATE_CB) return 1;
   if (!sk) {

@@ -6,8 +6,8 @@
 #include "lib/decide.h"
 
 SEC("cgroup/sock_create")
-int sp_sock_create(struct bpf_sock *ctx) {
-  struct sp_workload *workload = bpf_get_local_storage(&sp_workloads, 0);
+int sp_sock_create(struct bpf_sock* ctx) {
+  struct sp_workload* workload = bpf_get_local_storage(&sp_workloads, 0);
   struct sp_verdict verdict;
 
   if (!workload) {
@@ -23,8 +23,8 @@ int sp_sock_create(struct bpf_sock *ctx) {
   return 0;
 }
 
-static __always_inline int sp_bind(struct bpf_sock_addr *ctx) {
-  struct sp_workload *workload = bpf_get_local_storage(&sp_workloads, 0);
+static __always_inline int sp_bind(struct bpf_sock_addr* ctx) {
+  struct sp_workload* workload = bpf_get_local_storage(&sp_workloads, 0);
   __u32 port_be = ctx->user_port;
   struct sp_verdict verdict;
 
@@ -40,12 +40,12 @@ static __always_inline int sp_bind(struct bpf_sock_addr *ctx) {
 }
 
 SEC("cgroup/bind4")
-int sp_bind4(struct bpf_sock_addr *ctx) { return sp_bind(ctx); }
+int sp_bind4(struct bpf_sock_addr* ctx) { return sp_bind(ctx); }
 
 SEC("cgroup/bind6")
-int sp_bind6(struct bpf_sock_addr *ctx) { return sp_bind(ctx); }
+int sp_bind6(struct bpf_sock_addr* ctx) { return sp_bind(ctx); }
 
-static __always_inline void sp_read_packet(struct __sk_buff *skb, struct sp_packet *packet) {
+static __always_inline void sp_read_packet(struct __sk_buff* skb, struct sp_packet* packet) {
   __u8 head[10]; /* up to IPv4's protocol */
 
   packet->ifindex = skb->ifindex;
@@ -61,8 +61,8 @@ static __always_inline void sp_read_packet(struct __sk_buff *skb, struct sp_pack
 }
 
 SEC("cgroup_skb/egress")
-int sp_egress(struct __sk_buff *skb) {
-  struct sp_workload *workload = bpf_get_local_storage(&sp_workloads, 0);
+int sp_egress(struct __sk_buff* skb) {
+  struct sp_workload* workload = bpf_get_local_storage(&sp_workloads, 0);
   struct sp_packet packet = {};
   struct sp_verdict verdict;
 

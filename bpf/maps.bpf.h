@@ -2,9 +2,8 @@
 /* Every map. All are pinned under /sys/fs/bpf/sallyport/v<SP_ABI_VERSION>/maps. */
 #pragma once
 
+#include "lib/compat.bpf.h"
 #include "sallyport/abi/kernel.h"
-
-#include <bpf/bpf_helpers.h>
 
 /* Enrolled cgroup → its workload; written by the daemon, read by the programs attached to that cgroup.
  * The key without an attach type shares one value among all of them. Zero until the daemon writes it. */

@@ -6,15 +6,15 @@
 #include "lib/count.bpf.h"
 #include "lib/decide.h"
 
-static __always_inline struct sp_origin *sp_origin_of(struct bpf_sock_addr *ctx) {
-  struct bpf_sock *sk = ctx->sk;
+static __always_inline struct sp_origin* sp_origin_of(struct bpf_sock_addr* ctx) {
+  struct bpf_sock* sk = ctx->sk;
 
   return sk ? bpf_sk_storage_get(&sp_origins, sk, 0, 0) : 0;
 }
 
 SEC("cgroup/getpeername4")
-int sp_getpeername4(struct bpf_sock_addr *ctx) {
-  struct sp_origin *origin = sp_origin_of(ctx);
+int sp_getpeername4(struct bpf_sock_addr* ctx) {
+  struct sp_origin* origin = sp_origin_of(ctx);
   __u32 port_be = ctx->user_port;
 
   if (!origin || !sp_peer_is_listener(origin, (__u16)port_be)) return 1;
@@ -24,8 +24,8 @@ int sp_getpeername4(struct bpf_sock_addr *ctx) {
 }
 
 SEC("cgroup/getpeername6")
-int sp_getpeername6(struct bpf_sock_addr *ctx) {
-  struct sp_origin *origin = sp_origin_of(ctx);
+int sp_getpeername6(struct bpf_sock_addr* ctx) {
+  struct sp_origin* origin = sp_origin_of(ctx);
   __u32 port_be = ctx->user_port;
 
   if (!origin || !sp_peer_is_listener(origin, (__u16)port_be)) return 1;
@@ -38,10 +38,10 @@ int sp_getpeername6(struct bpf_sock_addr *ctx) {
 }
 
 SEC("cgroup/getsockname4")
-int sp_getsockname4(struct bpf_sock_addr *ctx) {
-  struct sp_workload *workload = bpf_get_local_storage(&sp_workloads, 0);
-  struct sp_origin *origin = sp_origin_of(ctx);
-  const __u32 *source_be;
+int sp_getsockname4(struct bpf_sock_addr* ctx) {
+  struct sp_workload* workload = bpf_get_local_storage(&sp_workloads, 0);
+  struct sp_origin* origin = sp_origin_of(ctx);
+  const __u32* source_be;
   __u32 local_be[4];
 
   if (!workload || !origin) return 1;
@@ -52,10 +52,10 @@ int sp_getsockname4(struct bpf_sock_addr *ctx) {
 }
 
 SEC("cgroup/getsockname6")
-int sp_getsockname6(struct bpf_sock_addr *ctx) {
-  struct sp_workload *workload = bpf_get_local_storage(&sp_workloads, 0);
-  struct sp_origin *origin = sp_origin_of(ctx);
-  const __u32 *source_be;
+int sp_getsockname6(struct bpf_sock_addr* ctx) {
+  struct sp_workload* workload = bpf_get_local_storage(&sp_workloads, 0);
+  struct sp_origin* origin = sp_origin_of(ctx);
+  const __u32* source_be;
   __u32 local_be[4];
 
   if (!workload || !origin) return 1;

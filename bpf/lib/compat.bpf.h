@@ -2,10 +2,12 @@
 /* Everything that differs between kernels, each with the version that brought it. */
 #pragma once
 
+/* libbpf's headers need the types first. */
+/* clang-format off */
 #include "sallyport/abi/types.h"
-
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+/* clang-format on */
 
 /* Set by the loader after a probe; the verifier removes what is switched off.
  * bpf_set_retval: 5.18, in socket and address hooks 6.0 (69fd337a975c). */

@@ -6,7 +6,7 @@
 #include "maps.bpf.h"
 
 static __always_inline void sp_count(__u32 counter) {
-  __u64 *value;
+  __u64* value;
 
   if (counter >= SP_COUNTER_COUNT) return;
   value = bpf_map_lookup_elem(&sp_counters, &counter);

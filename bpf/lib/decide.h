@@ -37,13 +37,13 @@ struct sp_connect {
 };
 
 /* A destination that cannot leave the network namespace: it is delivered locally, whatever the routes. */
-static inline int sp_is_local(const struct sp_workload *workload, const __u32 destination_be[4]) {
+static inline int sp_is_local(const struct sp_workload* workload, const __u32 destination_be[4]) {
   if (sp_is_loopback(destination_be) || sp_is_unspecified(destination_be)) return 1;
   if (sp_is_v4(destination_be)) return sp_equal(destination_be, workload->source_v4_be);
   return sp_equal(destination_be, workload->source_v6_be);
 }
 
-static inline struct sp_verdict sp_decide_connect(const struct sp_workload *workload, const struct sp_connect *call) {
+static inline struct sp_verdict sp_decide_connect(const struct sp_workload* workload, const struct sp_connect* call) {
   int local;
 
   if (!(workload->flags & SP_WORKLOAD_READY)) return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_not_ready);
@@ -62,19 +62,18 @@ static inline struct sp_verdict sp_decide_connect(const struct sp_workload *work
 }
 
 /* Allow-list: what is neither TCP nor UDP has no hook that could divert it (MPTCP and SMC fall back). */
-static inline struct sp_verdict sp_decide_socket(const struct sp_workload *workload, __u32 family, __u32 type,
+static inline struct sp_verdict sp_decide_socket(const struct sp_workload* workload, __u32 family, __u32 type,
                                                  __u32 protocol) {
   if (!(workload->flags & SP_WORKLOAD_READY)) return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_not_ready);
   if (!(workload->flags & SP_WORKLOAD_GUARD)) return sp_verdict_of(SP_DIRECT, SP_COUNTER_COUNT);
-  if (family != SP_AF_INET && family != SP_AF_INET6)
-    return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_socket_family);
+  if (family != SP_AF_INET && family != SP_AF_INET6) return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_socket_family);
   if (type == SP_SOCK_STREAM && protocol == SP_PROTO_TCP) return sp_verdict_of(SP_DIRECT, SP_COUNTER_COUNT);
   if (type == SP_SOCK_DGRAM && protocol == SP_PROTO_UDP) return sp_verdict_of(SP_DIRECT, SP_COUNTER_COUNT);
   return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_socket_type);
 }
 
 /* The daemon's ports stay free for the daemon. */
-static inline struct sp_verdict sp_decide_bind(const struct sp_workload *workload, __u16 port_be) {
+static inline struct sp_verdict sp_decide_bind(const struct sp_workload* workload, __u16 port_be) {
   if (!(workload->flags & SP_WORKLOAD_READY)) return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_not_ready);
   if (!(workload->flags & SP_WORKLOAD_GUARD) || port_be == 0) return sp_verdict_of(SP_DIRECT, SP_COUNTER_COUNT);
   if (port_be == workload->tcp_port_be || port_be == workload->dns_port_be)
@@ -92,7 +91,7 @@ struct sp_packet {
 /* The real header counts, not what the connect hook saw: source routes (IPv4 LSRR, IPv6 SRH) and pinned
  * devices are out. Anything but plain TCP and UDP is out on loopback too, where a routing header would
  * be forwarded. */
-static inline struct sp_verdict sp_decide_egress(const struct sp_workload *workload, const struct sp_packet *packet) {
+static inline struct sp_verdict sp_decide_egress(const struct sp_workload* workload, const struct sp_packet* packet) {
   int loopback = packet->ifindex == SP_LOOPBACK_IFINDEX;
 
   if (!(workload->flags & SP_WORKLOAD_READY)) return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_not_ready);
@@ -110,15 +109,15 @@ static inline struct sp_verdict sp_decide_egress(const struct sp_workload *workl
 }
 
 /* What a diverted socket shows as its peer: the original, as long as the kernel's answer is the listener. */
-static inline int sp_peer_is_listener(const struct sp_origin *origin, __u16 peer_port_be) {
+static inline int sp_peer_is_listener(const struct sp_origin* origin, __u16 peer_port_be) {
   return origin->key.destination_port_be == peer_port_be;
 }
 
 /* The address a diverted socket shows as its own, or 0 to leave it: a connection to the world does not come
  * from 127.0.0.1. */
-static inline const __u32 *sp_shown_source(const struct sp_workload *workload, const struct sp_origin *origin,
+static inline const __u32* sp_shown_source(const struct sp_workload* workload, const struct sp_origin* origin,
                                            const __u32 local_be[4]) {
-  const __u32 *source_be = sp_is_v4(local_be) ? workload->source_v4_be : workload->source_v6_be;
+  const __u32* source_be = sp_is_v4(local_be) ? workload->source_v4_be : workload->source_v6_be;
 
   if (!sp_is_loopback(local_be) || sp_is_loopback(origin->flow.destination_be) ||
       sp_is_unspecified(origin->flow.destination_be))

@@ -38,8 +38,7 @@ const std::map<std::string, Expected> kStructs = {
        AT(sp_flow, connect_monotonic_ns), AT(sp_flow, workload), AT(sp_flow, pid), AT(sp_flow, uid), AT(sp_flow, gid),
        AT(sp_flow, destination_be), AT(sp_flow, destination_port_be), AT(sp_flow, pad16), AT(sp_flow, pad32)}}},
     {"sp_origin",
-     {sizeof(sp_origin),
-      {AT(sp_origin, flow), AT(sp_origin, key), AT(sp_origin, tracked), AT(sp_origin, pad)}}},
+     {sizeof(sp_origin), {AT(sp_origin, flow), AT(sp_origin, key), AT(sp_origin, tracked), AT(sp_origin, pad)}}},
     {"sp_listener", {sizeof(sp_listener), {AT(sp_listener, mark)}}},
     {"sp_in_flight", {sizeof(sp_in_flight), {AT(sp_in_flight, count)}}},
 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's decisions, as tables: the same functions that the BPF programs inline, compiled natively.
+#include "lib/decide.h"
+
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <string>
-
-#include "lib/decide.h"
 
 namespace {
 
@@ -84,8 +84,8 @@ const ConnectRow kConnects[] = {
      SP_PROTO_TCP, kNetns, 10},
     {"udp passes for now", "203.0.113.9", 53, kReady, SP_DIRECT, SP_COUNTER_connect_udp_passed, SP_SOCK_DGRAM,
      SP_PROTO_UDP},
-    {"udp when it is ours", "203.0.113.9", 53, SP_WORKLOAD_READY, SP_REFUSE, SP_COUNTER_refused_protocol,
-     SP_SOCK_DGRAM, SP_PROTO_UDP},
+    {"udp when it is ours", "203.0.113.9", 53, SP_WORKLOAD_READY, SP_REFUSE, SP_COUNTER_refused_protocol, SP_SOCK_DGRAM,
+     SP_PROTO_UDP},
     {"ping", "203.0.113.9", 0, kReady, SP_REFUSE, SP_COUNTER_refused_protocol, SP_SOCK_DGRAM, 1},
     {"sctp", "203.0.113.9", 1, kReady, SP_REFUSE, SP_COUNTER_refused_protocol, SP_SOCK_STREAM, 132},
     {"raw tcp", "203.0.113.9", 1, kReady, SP_REFUSE, SP_COUNTER_refused_protocol, 3, SP_PROTO_TCP},
@@ -121,10 +121,10 @@ TEST(Decide, Socket) {
     __u32 family, type, protocol, action;
   };
   constexpr Row kRows[] = {
-      {2, 1, 6, SP_DIRECT},   {10, 1, 6, SP_DIRECT},  {2, 2, 17, SP_DIRECT}, {10, 2, 17, SP_DIRECT},
-      {2, 3, 1, SP_REFUSE},   {2, 3, 6, SP_REFUSE},   {2, 2, 1, SP_REFUSE},  {10, 2, 58, SP_REFUSE},
+      {2, 1, 6, SP_DIRECT},   {10, 1, 6, SP_DIRECT},  {2, 2, 17, SP_DIRECT},  {10, 2, 17, SP_DIRECT},
+      {2, 3, 1, SP_REFUSE},   {2, 3, 6, SP_REFUSE},   {2, 2, 1, SP_REFUSE},   {10, 2, 58, SP_REFUSE},
       {2, 1, 132, SP_REFUSE}, {2, 5, 132, SP_REFUSE}, {2, 1, 262, SP_REFUSE}, {2, 2, 136, SP_REFUSE},
-      {2, 2, 115, SP_REFUSE}, {2, 1, 17, SP_REFUSE},  {17, 1, 6, SP_REFUSE}, {0, 0, 0, SP_REFUSE},
+      {2, 2, 115, SP_REFUSE}, {2, 1, 17, SP_REFUSE},  {17, 1, 6, SP_REFUSE},  {0, 0, 0, SP_REFUSE},
   };
   sp_workload guarded = workload_with(kReady);
   sp_workload observed = workload_with(SP_WORKLOAD_READY);
@@ -168,7 +168,7 @@ TEST(Decide, Egress) {
       {{kLo, 6, 1, 1}, kReady, SP_REFUSE, SP_COUNTER_dropped_egress_options},
       {{kWire, 1, 0, 1}, kReady, SP_REFUSE, SP_COUNTER_dropped_egress_protocol},
       {{kLo, 132, 0, 1}, kReady, SP_REFUSE, SP_COUNTER_dropped_egress_protocol},
-      {{kLo, 43, 0, 1}, kReady, SP_REFUSE, SP_COUNTER_dropped_egress_protocol},  // IPv6 routing header
+      {{kLo, 43, 0, 1}, kReady, SP_REFUSE, SP_COUNTER_dropped_egress_protocol},   // IPv6 routing header
       {{kWire, 0, 0, 1}, kReady, SP_REFUSE, SP_COUNTER_dropped_egress_protocol},  // IPv6 hop-by-hop
       {{kLo, 6, 0, 0}, kReady, SP_REFUSE, SP_COUNTER_dropped_egress_malformed},
       {{kWire, 6, 1, 1}, SP_WORKLOAD_READY, SP_DIRECT, SP_COUNTER_COUNT},  // observe
@@ -204,9 +204,12 @@ TEST(Decide, ShownSource) {
     const char* shown;  ///< empty: as it is
   };
   constexpr Row kRows[] = {
-      {"127.0.0.1", "203.0.113.9", "10.1.0.5"}, {"::1", "2001:db8::1", "fd00::5"},
-      {"::ffff:127.0.0.1", "203.0.113.9", "10.1.0.5"}, {"127.0.0.1", "127.0.0.1", ""},
-      {"127.0.0.1", "0.0.0.0", ""},             {"10.1.0.7", "203.0.113.9", ""},
+      {"127.0.0.1", "203.0.113.9", "10.1.0.5"},
+      {"::1", "2001:db8::1", "fd00::5"},
+      {"::ffff:127.0.0.1", "203.0.113.9", "10.1.0.5"},
+      {"127.0.0.1", "127.0.0.1", ""},
+      {"127.0.0.1", "0.0.0.0", ""},
+      {"10.1.0.7", "203.0.113.9", ""},
       {"0.0.0.0", "203.0.113.9", ""},
   };
   sp_workload workload = workload_with(kReady);

@@ -71,7 +71,8 @@ Netns::Netns() {
     world_ = own();
     require(unshare(CLONE_NEWNET) == 0, "unshare");
     fd_ = own();
-    run(fmt::format("ip link set lo up && ip link add v0 type veth peer name v1 &&"
+    run(
+        fmt::format("ip link set lo up && ip link add v0 type veth peer name v1 &&"
                     "ip link set v1 netns /proc/{}/fd/{} && ip link set v0 up &&"
                     "ip addr add 10.77.0.2/24 dev v0 && ip -6 addr add fd77::2/64 dev v0 nodad &&"
                     "ip route add default via 10.77.0.1 && ip -6 route add default via fd77::1",

@@ -84,8 +84,9 @@ bool readable(int fd) {
   return poll(&waiting, 1, 300) == 1;
 }
 
-// An agent that listens is not called back: its SYN-ACK would leave by the wire.
-TEST_F(GuardTest, NobodyOutsideReachesAnAgentsListener) {
+// An agent that listens and is called has nothing to say: what its socket sends would leave by the wire. (The
+// SYN-ACK belongs to no full socket: Linux 6.1 lets it out, 6.18 does not.)
+TEST_F(GuardTest, AnAgentsListenerTellsNothingToTheOutside) {
   for (Level level : {Level::observe, Level::guarded}) {
     Cgroup cgroup(cgroup_path("agent"));
     Netns netns;
@@ -100,6 +101,8 @@ TEST_F(GuardTest, NobodyOutsideReachesAnAgentsListener) {
           UniqueFd listener = server(host, port);
           char byte = 0;
           (void)!write(ready[1], &byte, 1);
+          UniqueFd caller(readable(listener.get()) ? accept(listener.get(), nullptr, nullptr) : -1);
+          if (caller) (void)!send(caller.get(), "secret", 6, 0);
           (void)!read(go[0], &byte, 1);
           return std::string();
         });
@@ -112,8 +115,7 @@ TEST_F(GuardTest, NobodyOutsideReachesAnAgentsListener) {
         (void)connect(fd.get(), to.raw(), to.size);
         return fd;
       });
-      pollfd waiting{caller.get(), POLLOUT, 0};
-      EXPECT_EQ(poll(&waiting, 1, 400), level == Level::observe ? 1 : 0) << host << " at " << to_string(level);
+      EXPECT_EQ(readable(caller.get()), level == Level::observe) << host << " at " << to_string(level);
       close(go[1]);
       agent.join();
       for (int fd : {ready[0], ready[1], go[0]}) close(fd);

@@ -59,15 +59,17 @@ TEST_F(NamesTest, OtherSocketsKeepTheirNames) {
   Cgroup cgroup(cgroup_path("agent"));
   Netns netns;
   auto acceptor = enrol(cgroup, netns.fd());
-  EXPECT_EQ(as_agent(cgroup, netns.fd(), [] {
-              UniqueFd udp(socket(AF_INET, SOCK_DGRAM, 0));
-              auto to = address("198.51.100.1", 53);
-              if (connect(udp.get(), to.raw(), to.size) != 0) return outcome(-1);
-              UniqueFd tcp(socket(AF_INET, SOCK_STREAM, 0));
-              auto at = address("127.0.0.1", 0);
-              if (bind(tcp.get(), at.raw(), at.size) != 0) return outcome(-1);
-              return fmt::format("{} {}", name_of(udp.get(), getpeername), name_of(tcp.get(), getsockname).substr(0, 10));
-            }),
+  EXPECT_EQ(as_agent(cgroup, netns.fd(),
+                     [] {
+                       UniqueFd udp(socket(AF_INET, SOCK_DGRAM, 0));
+                       auto to = address("198.51.100.1", 53);
+                       if (connect(udp.get(), to.raw(), to.size) != 0) return outcome(-1);
+                       UniqueFd tcp(socket(AF_INET, SOCK_STREAM, 0));
+                       auto at = address("127.0.0.1", 0);
+                       if (bind(tcp.get(), at.raw(), at.size) != 0) return outcome(-1);
+                       return fmt::format("{} {}", name_of(udp.get(), getpeername),
+                                          name_of(tcp.get(), getsockname).substr(0, 10));
+                     }),
             "198.51.100.1:53 127.0.0.1:");
 }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // No accepted connection may lack its entry: many threads connect, with and without resets right behind.
+#include <bpf/bpf.h>
 #include <fmt/core.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <chrono>
 
 #include "fixture.h"
+#include "sallyport/abi/kernel.h"
 
 namespace sallyport::kernel::test {
 namespace {
@@ -34,9 +37,8 @@ std::string run_threads(bool abort) {
   std::atomic<int> failures = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i)
-    threads.emplace_back([&, i] {
-      failures += connect_many(i % 2 ? "198.51.100.1" : "2001:db8::1", kConnectsPerThread, abort);
-    });
+    threads.emplace_back(
+        [&, i] { failures += connect_many(i % 2 ? "198.51.100.1" : "2001:db8::1", kConnectsPerThread, abort); });
   for (auto& thread : threads) thread.join();
   return std::to_string(failures);
 }
@@ -63,6 +65,14 @@ TEST_F(RaceTest, ResetsLeaveNoEntryBehind) {
   auto accounted = [&] { return acceptor->taken() + counter("flow_closed_untaken") + counter("flow_replaced"); };
   for (int i = 0; i < 100 && accounted() != written; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(accounted(), written);
+  UniqueFd in_flight(bpf_obj_get((pin_dir_ + "/v1/maps/sp_in_flight").c_str()));
+  UniqueFd flows(bpf_obj_get((pin_dir_ + "/v1/maps/sp_flows").c_str()));
+  uint32_t workload = kernel_->enrolments().value().at(0).workload;
+  sp_in_flight left{.count = -1};
+  ASSERT_EQ(bpf_map_lookup_elem(in_flight.get(), &workload, &left), 0);
+  EXPECT_EQ(left.count, 0);
+  sp_flow_key key;
+  EXPECT_EQ(bpf_map_get_next_key(flows.get(), nullptr, &key), -ENOENT);
   for (const auto& counter : kernel_->counters()) {
     EXPECT_TRUE(!counter.name.starts_with("failed_") || counter.value == 0) << counter.name;
   }

@@ -35,9 +35,9 @@ int non_blocking(int fd, const Address& to) {
   return result;
 }
 
-int through_ring(int fd, const Address& to, unsigned flags) {
+int through_ring(int fd, const Address& to, unsigned setup, unsigned flags) {
   io_uring ring;
-  if (int error = io_uring_queue_init(4, &ring, 0); error < 0) {
+  if (int error = io_uring_queue_init(4, &ring, setup); error < 0) {
     errno = -error;
     return -1;
   }
@@ -53,8 +53,9 @@ int through_ring(int fd, const Address& to, unsigned flags) {
   return result < 0 ? -1 : 0;
 }
 
-int ring(int fd, const Address& to) { return through_ring(fd, to, 0); }
-int ring_async(int fd, const Address& to) { return through_ring(fd, to, IOSQE_ASYNC); }
+int ring(int fd, const Address& to) { return through_ring(fd, to, 0, 0); }
+int ring_async(int fd, const Address& to) { return through_ring(fd, to, 0, IOSQE_ASYNC); }
+int ring_polled(int fd, const Address& to) { return through_ring(fd, to, IORING_SETUP_SQPOLL, 0); }
 
 int fast_open(int fd, const Address& to) {
   return sendto(fd, "early", 5, MSG_FASTOPEN, to.raw(), to.size) == 5 ? 0 : -1;
@@ -74,8 +75,9 @@ struct Way {
   const char* name;
   int (*connect)(int fd, const Address& to);
 };
-constexpr Way kWays[] = {{"blocking", blocking}, {"non_blocking", non_blocking}, {"io_uring", ring},
-                         {"io_uring_async", ring_async}, {"fast_open", fast_open}, {"reconnect", reconnect}};
+constexpr Way kWays[] = {{"blocking", blocking},         {"non_blocking", non_blocking},   {"io_uring", ring},
+                         {"io_uring_async", ring_async}, {"io_uring_polled", ring_polled}, {"fast_open", fast_open},
+                         {"reconnect", reconnect}};
 
 struct Host {
   const char* name;
@@ -238,20 +240,22 @@ TEST_F(RedirectMore, BoundSocketsAreDivertedToo) {
   Cgroup cgroup(cgroup_path("agent"));
   Netns netns;
   auto acceptor = enrol(cgroup, netns.fd());
-  EXPECT_EQ(as_agent(cgroup, netns.fd(), [] {
-              UniqueFd fd(socket(AF_INET, SOCK_STREAM, 0));
-              if (setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "v0", 3) != 0) return outcome(-1);
-              auto to = address("198.51.100.7", 80);
-              return outcome(connect(fd.get(), to.raw(), to.size));
-            }),
+  EXPECT_EQ(as_agent(cgroup, netns.fd(),
+                     [] {
+                       UniqueFd fd(socket(AF_INET, SOCK_STREAM, 0));
+                       if (setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, "v0", 3) != 0) return outcome(-1);
+                       auto to = address("198.51.100.7", 80);
+                       return outcome(connect(fd.get(), to.raw(), to.size));
+                     }),
             "ok");
-  EXPECT_EQ(as_agent(cgroup, netns.fd(), [] {
-              UniqueFd fd(socket(AF_INET, SOCK_STREAM, 0));
-              auto from = address("10.77.0.2", 0);
-              if (bind(fd.get(), from.raw(), from.size) != 0) return outcome(-1);
-              auto to = address("198.51.100.8", 80);
-              return outcome(connect(fd.get(), to.raw(), to.size));
-            }),
+  EXPECT_EQ(as_agent(cgroup, netns.fd(),
+                     [] {
+                       UniqueFd fd(socket(AF_INET, SOCK_STREAM, 0));
+                       auto from = address("10.77.0.2", 0);
+                       if (bind(fd.get(), from.raw(), from.size) != 0) return outcome(-1);
+                       auto to = address("198.51.100.8", 80);
+                       return outcome(connect(fd.get(), to.raw(), to.size));
+                     }),
             "ok");
   auto flows = acceptor->flows(2);
   ASSERT_EQ(flows.size(), 2u);

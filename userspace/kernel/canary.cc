@@ -80,8 +80,8 @@ int udp_with_option(int family, int level, int option, const void* value, sockle
   if (setsockopt(fd, level, option, value, size) != 0) return errno;
   auto to4 = v4("127.0.0.1", kDiscardPort);
   auto to6 = v6("::1", kDiscardPort);
-  ssize_t sent = family == AF_INET ? sendto(fd, "x", 1, 0, raw(to4), sizeof(to4))
-                                   : sendto(fd, "x", 1, 0, raw(to6), sizeof(to6));
+  ssize_t sent =
+      family == AF_INET ? sendto(fd, "x", 1, 0, raw(to4), sizeof(to4)) : sendto(fd, "x", 1, 0, raw(to6), sizeof(to6));
   return sent == 1 ? 0 : errno;
 }
 

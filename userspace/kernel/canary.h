@@ -20,8 +20,8 @@ struct CanaryPlan {
 struct CanaryVector {
   const char* name;
   CanaryClass needed_by;
-  const char* destination;   ///< of a TCP connect that must be diverted; null: the attempt must fail
-  const char* closed_by;     ///< what closes it when we do not
+  const char* destination;                 ///< of a TCP connect that must be diverted; null: the attempt must fail
+  const char* closed_by;                   ///< what closes it when we do not
   int (*attempt)(const CanaryPlan& plan);  ///< 0: went through; else errno. May leave sockets open.
 };
 

@@ -26,7 +26,8 @@ Result<uint64_t> cgroup_id_of(int cgroup_fd) {
   struct statfs fs {};
   struct stat info {};
   if (fstatfs(cgroup_fd, &fs) != 0 || fstat(cgroup_fd, &info) != 0) return fail_errno("look at a cgroup descriptor");
-  if (fs.f_type != CGROUP2_SUPER_MAGIC || !S_ISDIR(info.st_mode)) return fail("the descriptor is no cgroup v2 directory");
+  if (fs.f_type != CGROUP2_SUPER_MAGIC || !S_ISDIR(info.st_mode))
+    return fail("the descriptor is no cgroup v2 directory");
   return info.st_ino;
 }
 

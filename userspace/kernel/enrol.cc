@@ -2,8 +2,8 @@
 // Enrolment: which cgroups carry our programs, and what the programs know of them.
 #include <arpa/inet.h>
 #include <fmt/core.h>
-#include <unistd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -67,14 +67,14 @@ Result<void> Kernel::Impl::take_over(uint64_t cgroup_id) {
     if (!exists(path)) continue;  // killed while enrolling: the value is not ready, all is refused
     auto link = open_link(path);
     if (!link) return std::unexpected(link.error());
-    if (!*link) return remove_tree(paths.cgroup(cgroup_id));
+    if (!*link) return remove_links(paths.cgroup(cgroup_id));
     if (int error = bpf_link__update_program(link->get(), program))
       return fail(fmt::format("swap the program of `{}`: {}", path, strerror(-error)));
   }
   sp_workload workload{};
   if (bpf_map_lookup_elem(maps.workloads, &cgroup_id, &workload) != 0) {
     if (errno != ENOENT) return fail_errno(fmt::format("read the workload of cgroup {}", cgroup_id));
-    return remove_tree(paths.cgroup(cgroup_id));  // not one program was attached yet
+    return remove_links(paths.cgroup(cgroup_id));  // not one program was attached yet
   }
   if (workload.flags & SP_WORKLOAD_READY) enrolled[cgroup_id] = from_abi(cgroup_id, workload);
   return {};
@@ -153,7 +153,7 @@ Result<Enrolment> Kernel::enrol(int cgroup_fd, const EnrolOptions& options) {
   auto done = impl_->attach(cgroup_fd, *cgroup_id);
   if (done) done = impl_->write_workload(enrolment);
   if (!done) {
-    if (fresh) (void)remove_tree(impl_->paths.cgroup(*cgroup_id));
+    if (fresh) (void)remove_links(impl_->paths.cgroup(*cgroup_id));
     return std::unexpected(done.error());
   }
   impl_->enrolled[*cgroup_id] = enrolment;
@@ -165,7 +165,7 @@ Result<void> Kernel::withdraw(uint64_t cgroup_id) {
   impl_->enrolled.erase(cgroup_id);
   sp_workload refused{};  // while the programs go one by one, what is left refuses
   (void)bpf_map_update_elem(impl_->maps.workloads, &cgroup_id, &refused, BPF_EXIST);
-  return remove_tree(impl_->paths.cgroup(cgroup_id));
+  return remove_links(impl_->paths.cgroup(cgroup_id));
 }
 
 Result<std::vector<Enrolment>> Kernel::enrolments() {
@@ -176,7 +176,7 @@ Result<std::vector<Enrolment>> Kernel::enrolments() {
       alive.push_back(it++->second);
       continue;
     }
-    if (auto removed = remove_tree(impl_->paths.cgroup(it->first)); !removed) return std::unexpected(removed.error());
+    if (auto removed = remove_links(impl_->paths.cgroup(it->first)); !removed) return std::unexpected(removed.error());
     it = impl_->enrolled.erase(it);
   }
   return alive;

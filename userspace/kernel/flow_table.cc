@@ -62,8 +62,7 @@ Result<FlowEntry> Kernel::take_flow(int accepted_fd) {
     return fail(fmt::format("no flow entry for {}: the listener was dialled directly",
                             model::Endpoint{from_words(key->source_be), ntohs(key->source_port_be)}.to_string()));
   }
-  if (flow.workload < SP_WORKLOADS_MAX)
-    __atomic_fetch_sub(&impl_->in_flight[flow.workload].count, 1, __ATOMIC_RELAXED);
+  if (flow.workload < SP_WORKLOADS_MAX) __atomic_fetch_sub(&impl_->in_flight[flow.workload].count, 1, __ATOMIC_RELAXED);
   return FlowEntry{.destination = {from_words(flow.destination_be), ntohs(flow.destination_port_be)},
                    .cgroup_id = flow.cgroup_id,
                    .workload = flow.workload,

@@ -44,8 +44,8 @@ Kernel::Impl::~Impl() {
 }
 
 Result<void> Kernel::Impl::map_in_flight() {
-  void* memory = mmap(nullptr, sizeof(sp_in_flight) * SP_WORKLOADS_MAX, PROT_READ | PROT_WRITE, MAP_SHARED,
-                      maps.in_flight, 0);
+  void* memory =
+      mmap(nullptr, sizeof(sp_in_flight) * SP_WORKLOADS_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, maps.in_flight, 0);
   if (memory == MAP_FAILED) return fail_errno("map `sp_in_flight` into memory");
   in_flight = static_cast<sp_in_flight*>(memory);
   return {};

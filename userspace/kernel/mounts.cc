@@ -61,7 +61,8 @@ Result<std::string> find_cgroup_root() {
   if (!text) return std::unexpected(text.error());
   auto points = mount_points(*text, "cgroup2");
   if (points.empty())
-    return fail("cgroup v2 is not mounted", "boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none DIR");
+    return fail("cgroup v2 is not mounted",
+                "boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none DIR");
   for (const auto& point : points)
     if (point.starts_with("/sys/fs/cgroup")) return point;
   return points.front();

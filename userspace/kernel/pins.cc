@@ -8,6 +8,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "bpf_object.h"
 #include "mounts.h"
 #include "sallyport/abi/kernel.h"
 #include "sallyport/kernel/kernel.h"
@@ -48,9 +49,15 @@ Result<std::vector<uint64_t>> pinned_cgroups(const PinPaths& paths) {
   return ids;
 }
 
-Result<void> remove_tree(const std::string& directory) {
+Result<void> remove_links(const std::string& directory) {
   std::error_code error;
-  fs::remove_all(directory, error);
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    BpfLink link(bpf_link__open(entry.path().c_str()));
+    // Only unlinking would detach too, but some time later. BPF_LINK_DETACH came with 5.9.
+    if (link) (void)bpf_link__detach(link.get());
+  }
+  if (error == std::errc::no_such_file_or_directory) return {};
+  if (!error) fs::remove_all(directory, error);
   if (error) return fail(fmt::format("remove `{}`: {}", directory, error.message()));
   return {};
 }
@@ -59,7 +66,16 @@ Result<void> remove_pins(const std::string& pin_dir) {
   std::error_code error;
   if (!fs::exists(pin_dir, error)) return {};
   if (!on_bpffs(pin_dir)) return fail(fmt::format("`{}` is not on a bpf file system", pin_dir));
-  return remove_tree(pin_dir);
+  PinPaths paths(pin_dir);
+  if (fs::exists(paths.cgroups, error)) {
+    auto pinned = pinned_cgroups(paths);
+    if (!pinned) return std::unexpected(pinned.error());
+    for (uint64_t cgroup_id : *pinned)
+      if (auto removed = remove_links(paths.cgroup(cgroup_id)); !removed) return removed;
+  }
+  fs::remove_all(pin_dir, error);
+  if (error) return fail(fmt::format("remove `{}`: {}", pin_dir, error.message()));
+  return {};
 }
 
 }  // namespace sallyport::kernel

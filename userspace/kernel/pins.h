@@ -29,7 +29,7 @@ Result<void> prepare_pins(const PinPaths& paths);
 /// Ids of the cgroups that have pinned links.
 Result<std::vector<uint64_t>> pinned_cgroups(const PinPaths& paths);
 
-/// Removes a directory of pins and everything in it. Absent: no error.
-Result<void> remove_tree(const std::string& directory);
+/// Detaches the links pinned in a cgroup's directory, at once, and removes it. Absent: no error.
+Result<void> remove_links(const std::string& directory);
 
 }  // namespace sallyport::kernel

@@ -30,7 +30,8 @@ ProbeResult probe_bpffs() {
   if (on_bpffs("/sys/fs/bpf")) return {"bpffs", true, true, "mounted at /sys/fs/bpf", ""};
   auto known = read_file("/proc/filesystems");
   bool mountable = known && known->find("\tbpf\n") != std::string::npos && access("/sys/fs/bpf", F_OK) == 0;
-  return {"bpffs", mountable, true, mountable ? "not mounted; the daemon mounts it at its start" : "not known to the kernel",
+  return {"bpffs", mountable, true,
+          mountable ? "not mounted; the daemon mounts it at its start" : "not known to the kernel",
           mountable ? "" : "use a kernel with CONFIG_BPF_SYSCALL=y"};
 }
 

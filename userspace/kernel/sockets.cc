@@ -61,7 +61,8 @@ IpAddress source_towards_world(int family) {
   UniqueFd probe(socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe) return {};
   sockaddr_in v4{.sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {}, .sin_zero = {}};
-  sockaddr_in6 v6{.sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_flowinfo = 0, .sin6_addr = {}, .sin6_scope_id = 0};
+  sockaddr_in6 v6{
+      .sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_flowinfo = 0, .sin6_addr = {}, .sin6_scope_id = 0};
   inet_pton(AF_INET, "198.51.100.1", &v4.sin_addr);
   inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr);
   int connected = family == AF_INET ? connect(probe.get(), reinterpret_cast<sockaddr*>(&v4), sizeof(v4))
@@ -79,12 +80,17 @@ Result<UniqueFd> listen_on(int family, uint16_t port, int& error) {
   if (!fd) return fail_errno("make a listener");
   int bound = 0;
   if (family == AF_INET) {
-    sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+    sockaddr_in address{
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
     bound = bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
   } else {
     int on = 1;
     (void)setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    sockaddr_in6 address{.sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_flowinfo = 0, .sin6_addr = in6addr_loopback, .sin6_scope_id = 0};
+    sockaddr_in6 address{.sin6_family = AF_INET6,
+                         .sin6_port = htons(port),
+                         .sin6_flowinfo = 0,
+                         .sin6_addr = in6addr_loopback,
+                         .sin6_scope_id = 0};
     bound = bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address));
   }
   if (bound == 0 && ::listen(fd.get(), limits::kListenBacklog) == 0) return fd;

@@ -29,11 +29,11 @@ std::string_view to_string(Level level);
 
 /// One line of `sallyport doctor`.
 struct ProbeResult {
-  std::string name;    ///< "cgroup2", "bpffs", "program cgroup/connect4"
+  std::string name;  ///< "cgroup2", "bpffs", "program cgroup/connect4"
   bool ok = false;
   bool required = true;  ///< false: something is better with it, nothing breaks without
-  std::string detail;  ///< what was found
-  std::string remedy;  ///< what to do about it; empty when ok
+  std::string detail;    ///< what was found
+  std::string remedy;    ///< what to do about it; empty when ok
 };
 
 /// Tries everything that the kernel path needs on this machine. Changes nothing that stays.
@@ -92,7 +92,7 @@ struct FlowEntry {
   uint32_t pid = 0;  ///< thread-group id of the connecting task in the initial pid namespace
   uint32_t uid = 0;  ///< in the initial user namespace
   uint32_t gid = 0;
-  uint64_t start_ns = 0;  ///< when that process started, since boot; /proc/PID/stat 22 counts in 1/100 s
+  uint64_t start_ns = 0;       ///< when that process started, since boot; /proc/PID/stat 22 counts in 1/100 s
   uint64_t socket_cookie = 0;  ///< of the agent's socket, unique while the machine runs
 };
 
@@ -104,7 +104,7 @@ struct Counter {
 
 /// One way out that self_test() tried.
 struct VectorResult {
-  std::string name;    ///< "tcp4", "raw socket", "packet socket"
+  std::string name;  ///< "tcp4", "raw socket", "packet socket"
   bool closed = false;
   std::string detail;  ///< what happened, or what closes it elsewhere
 };
