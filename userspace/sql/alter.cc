@@ -27,7 +27,9 @@ std::string dotted_name(const List* list) {
   return text;
 }
 
-std::string named(std::string_view word, const char* name) { return std::string(word) + " " + std::string(pg::view(name)); }
+std::string named(std::string_view word, const char* name) {
+  return std::string(word) + " " + std::string(pg::view(name));
+}
 
 }  // namespace
 
@@ -76,11 +78,13 @@ bool Command::define_global(const Node* node) {
       break;
     }
     case T_CreateTableSpaceStmt:
-      is("create"), object("create", ObjectKind::other, named("tablespace", cast<CreateTableSpaceStmt>(node)->tablespacename));
+      is("create"),
+          object("create", ObjectKind::other, named("tablespace", cast<CreateTableSpaceStmt>(node)->tablespacename));
       object("create", ObjectKind::file, std::string(pg::view(cast<CreateTableSpaceStmt>(node)->location)));
       break;
     case T_DropTableSpaceStmt:
-      is("drop"), object("drop", ObjectKind::other, named("tablespace", cast<DropTableSpaceStmt>(node)->tablespacename));
+      is("drop"),
+          object("drop", ObjectKind::other, named("tablespace", cast<DropTableSpaceStmt>(node)->tablespacename));
       break;
     case T_AlterTableSpaceOptionsStmt:
       is("alter");
@@ -101,7 +105,8 @@ bool Command::define_global(const Node* node) {
     case T_CreatePublicationStmt: {
       const auto* create = cast<CreatePublicationStmt>(node);
       is("create"), object("create", ObjectKind::other, named("publication", create->pubname));
-      if (create->for_all_tables) effects_.all_columns(object("create", ObjectKind::other, "every table", Access::read));
+      if (create->for_all_tables)
+        effects_.all_columns(object("create", ObjectKind::other, "every table", Access::read));
       publication_objects(create->pubobjects, "create");
       break;
     }
@@ -154,17 +159,23 @@ void Command::foreign(const Node* node) {
   };
   switch (nodeTag(node)) {
     case T_CreateFdwStmt:
-      return note("create", named("foreign data wrapper", cast<CreateFdwStmt>(node)->fdwname), cast<CreateFdwStmt>(node)->options);
+      return note("create", named("foreign data wrapper", cast<CreateFdwStmt>(node)->fdwname),
+                  cast<CreateFdwStmt>(node)->options);
     case T_AlterFdwStmt:
-      return note("alter", named("foreign data wrapper", cast<AlterFdwStmt>(node)->fdwname), cast<AlterFdwStmt>(node)->options);
+      return note("alter", named("foreign data wrapper", cast<AlterFdwStmt>(node)->fdwname),
+                  cast<AlterFdwStmt>(node)->options);
     case T_CreateForeignServerStmt:
-      return note("create", named("server", cast<CreateForeignServerStmt>(node)->servername), cast<CreateForeignServerStmt>(node)->options);
+      return note("create", named("server", cast<CreateForeignServerStmt>(node)->servername),
+                  cast<CreateForeignServerStmt>(node)->options);
     case T_AlterForeignServerStmt:
-      return note("alter", named("server", cast<AlterForeignServerStmt>(node)->servername), cast<AlterForeignServerStmt>(node)->options);
+      return note("alter", named("server", cast<AlterForeignServerStmt>(node)->servername),
+                  cast<AlterForeignServerStmt>(node)->options);
     case T_CreateUserMappingStmt:
-      return note("create", named("user mapping on", cast<CreateUserMappingStmt>(node)->servername), cast<CreateUserMappingStmt>(node)->options);
+      return note("create", named("user mapping on", cast<CreateUserMappingStmt>(node)->servername),
+                  cast<CreateUserMappingStmt>(node)->options);
     case T_AlterUserMappingStmt:
-      return note("alter", named("user mapping on", cast<AlterUserMappingStmt>(node)->servername), cast<AlterUserMappingStmt>(node)->options);
+      return note("alter", named("user mapping on", cast<AlterUserMappingStmt>(node)->servername),
+                  cast<AlterUserMappingStmt>(node)->options);
     case T_DropUserMappingStmt:
       return note("drop", named("user mapping on", cast<DropUserMappingStmt>(node)->servername), nullptr);
     case T_DropSubscriptionStmt:
@@ -178,7 +189,9 @@ void Command::foreign(const Node* node) {
     default: {
       bool create = nodeTag(node) == T_CreateSubscriptionStmt;
       note(create ? "create" : "alter",
-           named("subscription", create ? cast<CreateSubscriptionStmt>(node)->subname : cast<AlterSubscriptionStmt>(node)->subname), nullptr);
+           named("subscription",
+                 create ? cast<CreateSubscriptionStmt>(node)->subname : cast<AlterSubscriptionStmt>(node)->subname),
+           nullptr);
       // The connection string holds a password, and is no node with a place: every string is a secret.
       for (size_t i = 0; i < state_.tokens.size(); ++i) state_.literals[i].password |= state_.tokens[i].string;
     }
@@ -355,7 +368,8 @@ void Command::alter_table(const AlterTableStmt* alter) {
   out_.statement_class = "alter";
   out_.moves_meaning = true;
   if (alter->objtype == OBJECT_TYPE) {
-    object("alter", ObjectKind::type, join_names(pg::view(alter->relation->schemaname), pg::view(alter->relation->relname)));
+    object("alter", ObjectKind::type,
+           join_names(pg::view(alter->relation->schemaname), pg::view(alter->relation->relname)));
     return moves_names();
   }
   relation("alter", alter->relation);
@@ -465,7 +479,8 @@ void Command::grant_role(const GrantRoleStmt* grant) {
   for (const Node* role : pg::Nodes(grant->granted_roles))
     if (const auto* privilege = pg::as<AccessPriv>(role))
       object(word, ObjectKind::role, std::string(pg::view(privilege->priv_name)));
-  for (const Node* role : pg::Nodes(grant->grantee_roles)) object(word, ObjectKind::role, role_name(pg::as<RoleSpec>(role)));
+  for (const Node* role : pg::Nodes(grant->grantee_roles))
+    object(word, ObjectKind::role, role_name(pg::as<RoleSpec>(role)));
 }
 
 }  // namespace sallyport::sql

@@ -52,13 +52,13 @@ bool is_system_relation(std::string_view name) {
 
 const std::vector<std::string_view>& statement_classes() {
   static const std::vector<std::string_view> classes = {
-      "alter",       "analyze",      "call",       "checkpoint", "close",         "cluster",        "comment",
-      "copy",        "create",       "deallocate", "declare",    "delete",        "discard",        "do",
-      "drop",        "execute",      "explain",    "fetch",      "function_call", "grant",          "import_foreign_schema",
-      "insert",      "listen",       "load",       "lock",       "merge",         "notify",         "prepare",
-      "reassign",    "refresh",      "reindex",    "replication", "reset",        "revoke",         "security_label",
-      "select",      "set",          "show",       "startup",    "transaction",   "truncate",       "two_phase",
-      "unknown",     "unlisten",     "update",     "vacuum",
+      "alter",    "analyze",  "call",       "checkpoint",  "close",         "cluster",  "comment",
+      "copy",     "create",   "deallocate", "declare",     "delete",        "discard",  "do",
+      "drop",     "execute",  "explain",    "fetch",       "function_call", "grant",    "import_foreign_schema",
+      "insert",   "listen",   "load",       "lock",        "merge",         "notify",   "prepare",
+      "reassign", "refresh",  "reindex",    "replication", "reset",         "revoke",   "security_label",
+      "select",   "set",      "show",       "startup",     "transaction",   "truncate", "two_phase",
+      "unknown",  "unlisten", "update",     "vacuum",
   };
   return classes;
 }

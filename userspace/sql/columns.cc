@@ -10,7 +10,7 @@
 namespace sallyport::sql {
 namespace {
 
-constexpr size_t kWorkMax = 4'000'000;   // some 20 ms
+constexpr size_t kWorkMax = 4'000'000;     // some 20 ms
 constexpr size_t kOutputsMax = 1'664 * 2;  // PostgreSQL's MaxTupleAttributeNumber, with room
 
 bool is_system_column(std::string_view name) {
@@ -27,9 +27,9 @@ int Query::use(const Resolved& resolved, std::string_view statement_class, bool 
   use.silent = silent;
   use.doubtful = !resolved.doubt.empty();
   if (use.doubtful) {
-    use.read_effect = effects_.unknown(model::ObjectKind::relation, object_name(*use.fact), model::Access::read,
-                                       "what " + object_name(*use.fact) + " names is not known: " +
-                                           std::string(resolved.doubt));
+    use.read_effect =
+        effects_.unknown(model::ObjectKind::relation, object_name(*use.fact), model::Access::read,
+                         "what " + object_name(*use.fact) + " names is not known: " + std::string(resolved.doubt));
     effects_.all_columns(use.read_effect);
     effects_.used(use.fact);
   }

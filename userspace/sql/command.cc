@@ -38,6 +38,7 @@ bool option_is_on(const DefElem* option) {
 bool Command::run(const Node* node) {
   command(node);
   effects_.finish();
+  state_.names.settle();
   return !effects_.overflowed() && !state_.too_complex;
 }
 
@@ -118,8 +119,8 @@ bool Command::session_command(const Node* node) {
       object("show", ObjectKind::setting, fold_setting(pg::view(cast<VariableShowStmt>(node)->name)), Access::read);
       return true;
     case T_ConstraintsSetStmt:
-      is("set");
-      object("set", ObjectKind::setting, "constraints");
+      is("transaction");
+      object("transaction", ObjectKind::other, "transaction", Access::execute);
       return true;
     case T_DiscardStmt:
       return is("discard"), discard(cast<DiscardStmt>(node)), true;
@@ -152,7 +153,8 @@ bool Command::maintenance_command(const Node* node) {
       const auto* truncate = cast<TruncateStmt>(node);
       is("truncate");
       for (const Node* item : pg::Nodes(truncate->relations))
-        if (const auto* range = pg::as<RangeVar>(item)) query_.write_target(range, "truncate", RelationFact::on_truncate);
+        if (const auto* range = pg::as<RangeVar>(item))
+          query_.write_target(range, "truncate", RelationFact::on_truncate);
       if (truncate->behavior == DROP_CASCADE)
         effects_.unknown(ObjectKind::relation, "", Access::write, "which tables TRUNCATE CASCADE empties is not known");
       return true;
@@ -411,7 +413,9 @@ void Command::set(const VariableSetStmt* set) {
     return;
   }
   if (set->kind == VAR_SET_MULTI) {
-    object("set", ObjectKind::setting, "transaction characteristics");
+    for (const Node* node : pg::Nodes(set->args))
+      if (const auto* option = pg::as<DefElem>(node))
+        object("set", ObjectKind::setting, "default_" + std::string(pg::view(option->defname)));
     return;
   }
   for (const Node* node : pg::Nodes(set->args)) query_.expression(node, nullptr, "set");
@@ -432,7 +436,8 @@ void Command::set(const VariableSetStmt* set) {
 void Command::discard(const DiscardStmt* discard) {
   static constexpr std::string_view kTargets[] = {"all", "plans", "sequences", "temp"};
   auto index = static_cast<size_t>(discard->target);
-  object("discard", ObjectKind::other, std::string(index < std::size(kTargets) ? kTargets[index] : "?"), Access::execute);
+  object("discard", ObjectKind::other, std::string(index < std::size(kTargets) ? kTargets[index] : "?"),
+         Access::execute);
   out_.moves_meaning = true;
   if (discard->target == DISCARD_ALL || discard->target == DISCARD_TEMP) {
     state_.names.roll_back();

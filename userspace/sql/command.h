@@ -42,7 +42,12 @@ class Command {
  public:
   Command(TextState& state, const SessionNames& session, LocalNames& local, const std::vector<Statement>& earlier,
           Statement& out)
-      : state_(state), session_(session), local_(local), earlier_(earlier), out_(out), effects_(out),
+      : state_(state),
+        session_(session),
+        local_(local),
+        earlier_(earlier),
+        out_(out),
+        effects_(out),
         query_(state, effects_) {}
 
   /// Fills the Statement but for its place and literals. False: give up on the text.

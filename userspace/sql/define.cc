@@ -134,16 +134,19 @@ bool Command::define_code(const Node* node) {
       break;
     }
     case T_CreateTransformStmt:
-      object("create", ObjectKind::other, "transform for " + dotted_name(cast<CreateTransformStmt>(node)->type_name->names));
+      object("create", ObjectKind::other,
+             "transform for " + dotted_name(cast<CreateTransformStmt>(node)->type_name->names));
       break;
     case T_CreateConversionStmt:
-      object("create", ObjectKind::other, "conversion " + dotted_name(cast<CreateConversionStmt>(node)->conversion_name));
+      object("create", ObjectKind::other,
+             "conversion " + dotted_name(cast<CreateConversionStmt>(node)->conversion_name));
       break;
     case T_CreateOpClassStmt:
       object("create", ObjectKind::other, "operator class " + dotted_name(cast<CreateOpClassStmt>(node)->opclassname));
       break;
     case T_CreateOpFamilyStmt:
-      object("create", ObjectKind::other, "operator family " + dotted_name(cast<CreateOpFamilyStmt>(node)->opfamilyname));
+      object("create", ObjectKind::other,
+             "operator family " + dotted_name(cast<CreateOpFamilyStmt>(node)->opfamilyname));
       break;
     case T_CreatePLangStmt:
       object("create", ObjectKind::other, "language " + std::string(pg::view(cast<CreatePLangStmt>(node)->plname)));
@@ -193,7 +196,9 @@ void Command::create_schema(const CreateSchemaStmt* create) {
   if (name.empty()) name = role_name(create->authrole);
   object("create", ObjectKind::schema, name);
   moves_names();
+  state_.names.enter_schema(name);
   for (const Node* element : pg::Nodes(create->schemaElts)) command(element);
+  state_.names.leave_schema();
 }
 
 void Command::create_index(const IndexStmt* index) {
@@ -212,11 +217,13 @@ void Command::create_function(const CreateFunctionStmt* create) {
     std::string_view schema = state_.names.creation_schema();
     name = join_names(schema, name);
     if (schema.empty())
-      effects_.unknown(ObjectKind::function, name, Access::write, "the schema in which " + name + " is made is not known");
+      effects_.unknown(ObjectKind::function, name, Access::write,
+                       "the schema in which " + name + " is made is not known");
   }
   object("create", ObjectKind::function, name);
   for (const Node* node : pg::Nodes(create->parameters))
-    if (const auto* parameter = pg::as<FunctionParameter>(node)) query_.expression(parameter->defexpr, nullptr, "create");
+    if (const auto* parameter = pg::as<FunctionParameter>(node))
+      query_.expression(parameter->defexpr, nullptr, "create");
 }
 
 void Command::create_trigger(const CreateTrigStmt* create) {

@@ -8,7 +8,7 @@
 namespace sallyport::sql {
 namespace {
 
-constexpr size_t kScanMax = 12;           // up to here a linear search is quicker than a table
+constexpr size_t kScanMax = 12;            // up to here a linear search is quicker than a table
 constexpr size_t kColumnsMax = 1'600 * 4;  // PostgreSQL's MaxHeapAttributeNumber, with room for repeats
 
 std::string key_of(std::string_view statement_class, model::ObjectKind kind, std::string_view object,
@@ -57,8 +57,7 @@ int Effects::find(std::string_view statement_class, model::ObjectKind kind, std:
   return found == index_.end() ? -1 : found->second;
 }
 
-int Effects::add(std::string_view statement_class, model::ObjectKind kind, std::string object,
-                 model::Access access) {
+int Effects::add(std::string_view statement_class, model::ObjectKind kind, std::string object, model::Access access) {
   int index = find(statement_class, kind, object, access);
   if (index >= 0) return index;
   std::vector<model::Effect>& effects = out_.effects;

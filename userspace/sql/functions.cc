@@ -91,7 +91,8 @@ void Query::sequence_call(std::string_view name, const Node* argument, Access ac
   std::vector<std::string> names = split_names(constant_text(argument));
   bool oid = !names.empty() && names[0].find_first_not_of("0123456789") == std::string::npos;
   if (names.empty() || names.size() > 3 || oid) {
-    effects_.unknown(ObjectKind::relation, "", access, "the sequence that " + std::string(name) + " is for is computed");
+    effects_.unknown(ObjectKind::relation, "", access,
+                     "the sequence that " + std::string(name) + " is for is computed");
     return;
   }
   std::string_view schema = names.size() > 1 ? std::string_view(names[names.size() - 2]) : std::string_view();
@@ -155,8 +156,8 @@ void Query::type(const TypeName* type) {
 
 // Constants that are keys, passwords or connection strings whatever they stand beside.
 void Query::secret_arguments(const FuncCall* call, std::string_view name) {
-  bool secret = name == "crypt" || name == "hmac" || name.starts_with("pgp_") || name == "encrypt" || name == "decrypt" ||
-                name.starts_with("dblink");
+  bool secret = name == "crypt" || name == "hmac" || name.starts_with("pgp_") || name == "encrypt" ||
+                name == "decrypt" || name.starts_with("dblink");
   if (!secret) return;
   for (const Node* argument : pg::Nodes(call->args)) {
     Lineage found;

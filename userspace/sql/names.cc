@@ -18,9 +18,18 @@ FactPtr Names::assumed(const RelationName& name) {
   return fact = std::move(made);
 }
 
-void Names::doubt(std::string_view name) {
-  doubtful_.emplace(name);
-  made_bare_.erase(std::string(name));
+void Names::settle() {
+  if (moved_.empty()) moved_ = pending_move_;
+  for (std::string& name : pending_doubts_) {
+    made_bare_.erase(name);
+    doubtful_.insert(std::move(name));
+  }
+  pending_doubts_.clear();
+}
+
+void Names::enter_schema(std::string_view schema) {
+  inside_schema_ = schema;
+  settle();
 }
 
 void Names::roll_back() {
@@ -69,6 +78,7 @@ bool Names::may_be_shadowed(std::string_view name) {
 }
 
 std::string_view Names::creation_schema() const {
+  if (!inside_schema_.empty()) return inside_schema_;
   if (catalogue_.assume_plain) return "public";
   return moved_.empty() ? std::string_view(settings_.creation_schema) : std::string_view();
 }

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sallyport/sql/analysis.h"
 #include "sql/effects.h"
@@ -29,14 +30,21 @@ class Names {
   std::string_view creation_schema() const;
   /// A relation that a CREATE of this text makes. `kind` is pg_class.relkind.
   FactPtr create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns);
-  /// From here on nothing is known of relations of this bare name: renamed, dropped, given a trigger.
-  void doubt(std::string_view name);
+  /// From the next statement on nothing is known of relations of this bare name: renamed, dropped, given
+  /// a trigger.
+  void doubt(std::string_view name) { pending_doubts_.emplace_back(name); }
   /// A rollback: what the text made may be gone.
   void roll_back();
-  /// From here on unqualified names may mean something else; `why` is static text.
+  /// From the next statement on unqualified names may mean something else; `why` is static text. A
+  /// statement's own names are looked up before it runs.
   void move(std::string_view why) {
-    if (moved_.empty()) moved_ = why;
+    if (pending_move_.empty()) pending_move_ = why;
   }
+  /// A statement has ended: what it moved, has moved.
+  void settle();
+  /// The elements of CREATE SCHEMA are made in that schema, and it is searched first.
+  void enter_schema(std::string_view schema);
+  void leave_schema() { inside_schema_.clear(); }
   std::string_view moved() const { return moved_; }
   const Missing& missing() const { return missing_; }
   bool transaction_moved() const { return settings_.transaction_moved; }
@@ -50,8 +58,11 @@ class Names {
   std::map<RelationName, FactPtr> made_;          // by this text, with their schema
   std::map<std::string, std::string> made_bare_;  // bare name -> schema it was made in
   std::map<RelationName, FactPtr> assumed_;
-  std::set<std::string, std::less<>> doubtful_;   // bare names
+  std::set<std::string, std::less<>> doubtful_;  // bare names
   std::string_view moved_;
+  std::string_view pending_move_;
+  std::vector<std::string> pending_doubts_;
+  std::string inside_schema_;
   Missing missing_;
 };
 

@@ -15,7 +15,8 @@ std::string dotted(const Node* node) {
   if (const auto* with_arguments = pg::as<ObjectWithArgs>(node))
     return dotted(reinterpret_cast<const Node*>(with_arguments->objname));
   if (const auto* type = pg::as<TypeName>(node)) return dotted(reinterpret_cast<const Node*>(type->names));
-  if (const auto* range = pg::as<RangeVar>(node)) return join_names(pg::view(range->schemaname), pg::view(range->relname));
+  if (const auto* range = pg::as<RangeVar>(node))
+    return join_names(pg::view(range->schemaname), pg::view(range->relname));
   if (const auto* integer = pg::as<Integer>(node)) return std::to_string(integer->ival);
   if (pg::as<String>(node) != nullptr) return std::string(pg::text_of(node));
   std::string text;
@@ -48,17 +49,58 @@ ObjectRef relation_of(const Node* node, size_t trailing) {
 
 std::string_view object_word(ObjectType type) {
   static constexpr std::string_view kWords[] = {
-      "access method", "aggregate",      "operator class member", "support function",  "attribute",
-      "cast",          "column",         "collation",             "conversion",        "database",
-      "default",       "default privileges", "domain",            "domain constraint", "event trigger",
-      "extension",     "foreign data wrapper", "server",          "foreign table",     "function",
-      "index",         "language",       "large object",          "materialized view", "operator class",
-      "operator",      "operator family", "parameter",            "policy",            "procedure",
-      "publication",   "publication schema", "publication table", "role",              "routine",
-      "rule",          "schema",         "sequence",              "subscription",      "statistics",
-      "constraint",    "table",          "tablespace",            "transform",         "trigger",
-      "text search configuration", "text search dictionary", "text search parser", "text search template", "type",
-      "user mapping",  "view",
+      "access method",
+      "aggregate",
+      "operator class member",
+      "support function",
+      "attribute",
+      "cast",
+      "column",
+      "collation",
+      "conversion",
+      "database",
+      "default",
+      "default privileges",
+      "domain",
+      "domain constraint",
+      "event trigger",
+      "extension",
+      "foreign data wrapper",
+      "server",
+      "foreign table",
+      "function",
+      "index",
+      "language",
+      "large object",
+      "materialized view",
+      "operator class",
+      "operator",
+      "operator family",
+      "parameter",
+      "policy",
+      "procedure",
+      "publication",
+      "publication schema",
+      "publication table",
+      "role",
+      "routine",
+      "rule",
+      "schema",
+      "sequence",
+      "subscription",
+      "statistics",
+      "constraint",
+      "table",
+      "tablespace",
+      "transform",
+      "trigger",
+      "text search configuration",
+      "text search dictionary",
+      "text search parser",
+      "text search template",
+      "type",
+      "user mapping",
+      "view",
   };
   static_assert(std::size(kWords) == OBJECT_VIEW + 1);
   auto index = static_cast<size_t>(type);

@@ -7,15 +7,16 @@
 #include <iterator>
 #include <string_view>
 
+// clang-format off: postgres.h comes first
 extern "C" {
-#include <pg_query.h>
 #include <postgres.h>
-
 #include <nodes/parsenodes.h>
 #include <nodes/pg_list.h>
 #include <nodes/primnodes.h>
 #include <nodes/value.h>
+#include <pg_query.h>
 }
+// clang-format on
 
 #undef bind
 #undef connect

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SELECT, VALUES, set operations and WITH (analyze.c, parse_cte.c, parse_clause.c of PostgreSQL).
+#include "sql/query.h"
+
 #include <array>
 #include <charconv>
 #include <memory>
 #include <string_view>
 #include <utility>
-
-#include "sql/query.h"
 
 namespace sallyport::sql {
 
@@ -62,7 +62,8 @@ Outputs Query::statement(const Node* node, const Scope* outer, const Ctes* ctes)
       outputs = merge(reinterpret_cast<const MergeStmt*>(node), outer, ctes);
       break;
     default:
-      effects_.unknown(ObjectKind::unknown, "", Access::execute, "a statement of a kind that is not known in this place");
+      effects_.unknown(ObjectKind::unknown, "", Access::execute,
+                       "a statement of a kind that is not known in this place");
       outputs.known = false;
   }
   class_ = outer_class;
@@ -146,8 +147,7 @@ void Query::into(const IntoClause* clause) {
   if (clause->rel != nullptr) create_relation(clause->rel, 'r', false, {});
 }
 
-void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exists,
-                            std::vector<std::string> columns) {
+void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns) {
   std::string_view name = pg::view(relation->relname);
   bool temporary = relation->relpersistence == 't' || pg::view(relation->schemaname) == "pg_temp";
   std::string_view schema = state_.names.creation_schema();
@@ -287,8 +287,7 @@ void Query::clause(const Node* node, const Scope& scope, const Outputs& outputs,
       bool is_output = false;
       for (const OutputColumn& column : outputs.columns) is_output |= column.name == name;
       bool input = false;
-      for (const Item& item : scope.items)
-        input |= !item.hidden && !item.qualified_only && has(item, name) != Has::no;
+      for (const Item& item : scope.items) input |= !item.hidden && !item.qualified_only && has(item, name) != Has::no;
       if (is_output && (output_first || !input)) return;
     }
   }
@@ -324,7 +323,8 @@ std::string_view Query::output_name(const Node* node, int depth) {
     case T_CollateClause:
       return output_name(reinterpret_cast<const CollateClause*>(node)->arg, depth + 1);
     case T_CaseExpr: {
-      std::string_view name = output_name(reinterpret_cast<const Node*>(reinterpret_cast<const CaseExpr*>(node)->defresult), depth + 1);
+      std::string_view name =
+          output_name(reinterpret_cast<const Node*>(reinterpret_cast<const CaseExpr*>(node)->defresult), depth + 1);
       return name == "?column?" ? "case" : name;
     }
     case T_CoalesceExpr:
@@ -342,7 +342,8 @@ std::string_view Query::output_name(const Node* node, int depth) {
       if (link->subLinkType == EXISTS_SUBLINK) return "exists";
       if (link->subLinkType == ARRAY_SUBLINK) return "array";
       const auto* select = pg::as<SelectStmt>(link->subselect);
-      if (link->subLinkType != EXPR_SUBLINK || select == nullptr || pg::Nodes(select->targetList).empty()) return "?column?";
+      if (link->subLinkType != EXPR_SUBLINK || select == nullptr || pg::Nodes(select->targetList).empty())
+        return "?column?";
       const auto* target = pg::as<ResTarget>(pg::Nodes(select->targetList)[0]);
       if (target == nullptr) return "?column?";
       return target->name != nullptr ? pg::view(target->name) : output_name(target->val, depth + 1);

@@ -156,8 +156,7 @@ class Query {
   void on_conflict(const OnConflictClause* clause, Scope& scope, int use, int effect);
   void assignments(const List* targets, const Scope& scope, int use, int effect);
   void merge_when(const MergeWhenClause* when, const Scope& scope, int use, int effect);
-  int target(const RangeVar* relation, std::string_view statement_class, Scope& scope, int& effect,
-             uint8_t commands);
+  int target(const RangeVar* relation, std::string_view statement_class, Scope& scope, int& effect, uint8_t commands);
   void hidden(const FactPtr& fact, uint8_t commands, model::Access access);
 
   TextState& state_;

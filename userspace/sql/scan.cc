@@ -187,8 +187,8 @@ class Scanner {
       brackets_ = cases_ = 0;
       if (++statements_ > limits::kSqlStatementsMax) result_.refused = "more statements than the limit";
     }
-    bool tight_before = c == ')' || c == ']' || c == ',' || c == '.' || c == ';' || c == ':' ||
-                        ((c == '(' || c == '[') && after_word_);
+    bool tight_before =
+        c == ')' || c == ']' || c == ',' || c == '.' || c == ';' || c == ':' || ((c == '(' || c == '[') && after_word_);
     if (tight_before && !result_.shape.empty() && result_.shape.back() == ' ') result_.shape.pop_back();
     result_.shape.push_back(c);
     if (c != '(' && c != '[' && c != '.' && c != ':') result_.shape.push_back(' ');
@@ -200,8 +200,7 @@ class Scanner {
   }
 
   void literal(size_t begin, int parameter, bool string) {
-    result_.literals.push_back(
-        {static_cast<uint32_t>(begin), static_cast<uint32_t>(at_ - begin), parameter, string});
+    result_.literals.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(at_ - begin), parameter, string});
     if (parameter != 0) {
       emit(text_.substr(begin, at_ - begin), false);
     } else {

@@ -7,9 +7,18 @@ namespace sallyport::sql {
 namespace {
 
 constexpr std::string_view kMeaning[] = {
-    "all",           "array_nulls",          "default_tablespace", "default_table_access_method",
-    "role",          "row_security",         "search_path",        "session_authorization",
-    "session_replication_role", "temp_tablespaces", "transform_null_equals", "xmloption",
+    "all",
+    "array_nulls",
+    "default_tablespace",
+    "default_table_access_method",
+    "role",
+    "row_security",
+    "search_path",
+    "session_authorization",
+    "session_replication_role",
+    "temp_tablespaces",
+    "transform_null_equals",
+    "xmloption",
 };
 
 constexpr std::string_view kLexing[] = {

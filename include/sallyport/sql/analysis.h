@@ -33,9 +33,9 @@ struct Settings {
 
 /// A constant or parameter in the text.
 struct Literal {
-  uint32_t offset = 0;   ///< bytes, in the analysed text
-  uint32_t length = 0;   ///< bytes, quotes, prefix and continuation lines included
-  int parameter = 0;     ///< 0: a literal; n: $n
+  uint32_t offset = 0;               ///< bytes, in the analysed text
+  uint32_t length = 0;               ///< bytes, quotes, prefix and continuation lines included
+  int parameter = 0;                 ///< 0: a literal; n: $n
   std::vector<std::string> columns;  ///< "schema.relation.column" it is compared with or assigned to
   bool password = false;             ///< a secret whatever it is compared with: never record it
 };
@@ -79,7 +79,7 @@ struct Analysis {
   std::vector<Statement> statements;  ///< in order; empty for a text of comments only
   bool parsed = false;                ///< false: `statements` is one of class unknown
   std::string parse_error;            ///< why not, one line without text of the statement's literals
-  std::string shape;  ///< the text, literals replaced by $n, comments gone, one blank between tokens
+  std::string shape;                  ///< the text, literals replaced by $n, comments gone, one blank between tokens
 };
 
 /// What the session has prepared and declared. Answers are borrowed for the length of the call; nullptr:

@@ -26,24 +26,25 @@ struct RelationName {
 struct RelationFact {
   /// Commands that run code, or touch relations, which the statement does not show.
   enum Hidden : uint8_t {
-    on_select = 1,    ///< row-security policies (pg_policy, when relrowsecurity), rewrite rules
-    on_insert = 2,    ///< rules, triggers that are not internal, row security, defaults, checks,
-                      ///< generated columns or index expressions with functions outside pg_catalog
-    on_update = 4,    ///< the same, and internal triggers of ON UPDATE CASCADE / SET keys
-    on_delete = 8,    ///< the same, and internal triggers of ON DELETE CASCADE / SET keys
-    on_truncate = 16, ///< TRUNCATE triggers
+    on_select = 1,     ///< row-security policies (pg_policy, when relrowsecurity), rewrite rules
+    on_insert = 2,     ///< rules, triggers that are not internal, row security, defaults, checks,
+                       ///< generated columns or index expressions with functions outside pg_catalog
+    on_update = 4,     ///< the same, and internal triggers of ON UPDATE CASCADE / SET keys
+    on_delete = 8,     ///< the same, and internal triggers of ON DELETE CASCADE / SET keys
+    on_truncate = 16,  ///< TRUNCATE triggers
   };
 
   bool found = false;
   uint32_t oid = 0;
   std::string schema;  ///< "pg_temp" for temporary relations, whatever pg_temp_N is called
   std::string name;
-  char kind = 'r';     ///< pg_class.relkind: r p v m f S i I c t
+  char kind = 'r';  ///< pg_class.relkind: r p v m f S i I c t
   bool temporary = false;
-  uint8_t hidden = 0;  ///< Hidden bits, of the relation itself or of any descendant
+  uint8_t hidden = 0;                    ///< Hidden bits, of the relation itself or of any descendant
   std::vector<std::string> columns;      ///< by attnum - 1, dropped ones ""; empty: not known
   std::vector<std::string> family;       ///< "schema.name" of every inheritance or partition ancestor and descendant
   std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
+  std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
 };
 
 /// Asked for when an unqualified call names a function of pg_catalog that is known to be harmless.
