@@ -217,8 +217,7 @@ TEST(Errors, Masks) {
             {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: many}}}]}",
              "4:70: error: partial.keepLast is `many`, not a whole number from 0 to 64"},
             {"spec: {columns: [{column: public.c.email, with: {partial: {keep: 4}}}]}",
-             "4:59: error: partial lacks `keepLast`\np.yaml:4:60: error: unknown key `keep` in partial; did you mean "
-             "`keepLast`?"},
+             "4:59: error: partial lacks `keepLast`\np.yaml:4:60: error: unknown key `keep` in partial; known: keepLast"},
             {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: 4}, fixed: x}}]}",
              "4:49: error: `with` has exactly one strategy; write {partial: {keepLast: 4}}"},
             {"spec: {detect: [{type: e-mail, with: redact}]}",
@@ -294,7 +293,7 @@ TEST(Errors, LimitsNeedSomebodyWhoCounts) {
   const std::string text =
       std::string(kAgentAndTarget) + entitlement("e", "allow: [{sql: {}}], limits: [{count: rows, max: 5, per: 1h}]");
   EXPECT_EQ(findings(text, {}),
-            "p.yaml:14:60: error: limits are not enforced by this version; leave them out: a limit that nobody counts "
+            "p.yaml:15:60: error: limits are not enforced by this version; leave them out: a limit that nobody counts "
             "protects nobody\n");
   EXPECT_EQ(findings(text), "");
 }
@@ -303,10 +302,10 @@ TEST(Errors, DuplicateNames) {
   const std::string again = std::string(kAgentAndTarget) + "---" + std::string(kAgentAndTarget);
   EXPECT_EQ(findings(again),
             "p.yaml:14:18: error: duplicate Agent `bot`; the other one stands at p.yaml:4:18\n"
-            "p.yaml:15:25: error: duplicate workload exec `bot`; the other one stands at p.yaml:5:25\n"
+            "p.yaml:15:26: error: duplicate workload exec `bot`; the other one stands at p.yaml:5:26\n"
             "p.yaml:19:18: error: duplicate Target `db`; the other one stands at p.yaml:9:18\n"
-            "p.yaml:20:34: error: `10.0.0.5:5432` is listed twice: in Target `db` and Target `db`; the other one "
-            "stands at p.yaml:10:34\n");
+            "p.yaml:20:36: error: `10.0.0.5:5432` is listed twice: in Target `db` and Target `db`; the other one "
+            "stands at p.yaml:10:36\n");
   EXPECT_EQ(
       findings(document("Agent", "a", "workload: [{cgroup: /x}]") + document("Agent", "b", "workload: [{cgroup: /x}]")),
       "p.yaml:10:28: error: duplicate workload cgroup `/x`; the other one stands at p.yaml:5:28\n");
@@ -335,8 +334,8 @@ TEST(Errors, UnreachableRules) {
   };
   const auto shadowed = [](std::string_view column, std::string_view deny, std::string_view rule, std::string_view at) {
     return fmt::format(
-        "p.yaml:14:{}: error: unreachable: `e.{}` denies everything that `e.{}` matches; remove one of them; the deny "
-        "stands at p.yaml:14:{}\n",
+        "p.yaml:15:{}: error: unreachable: `e.{}` denies everything that `e.{}` matches; remove one of them; the deny "
+        "stands at p.yaml:15:{}\n",
         column, deny, rule, at);
   };
   EXPECT_EQ(of("allow: [{sql: {tables: [public.a]}}], deny: [{sql: {tables: [public.*]}}]"),
@@ -357,8 +356,8 @@ TEST(Errors, UnreachableRules) {
 TEST(Errors, UnreachableAcrossEntitlements) {
   EXPECT_EQ(findings(std::string(kAgentAndTarget) + entitlement("a", "deny: [{sql: {}}]") +
                      entitlement("b", "allow: [{sql: {}}]")),
-            "p.yaml:19:40: error: unreachable: `a.deny[0]` denies everything that `b.allow[0]` matches; remove one of "
-            "them; the deny stands at p.yaml:14:39\n");
+            "p.yaml:20:40: error: unreachable: `a.deny[0]` denies everything that `b.allow[0]` matches; remove one of "
+            "them; the deny stands at p.yaml:15:39\n");
 }
 
 TEST(Warnings, AnEntitlementInThePast) {
@@ -369,10 +368,10 @@ TEST(Warnings, AnEntitlementInThePast) {
   EXPECT_EQ(
       findings(base + entitlement("e", "allow: [{sql: {}}], review: {by: a, at: 2026-01-01, expires: 2026-11-01}"),
                now),
-      "p.yaml:13:18: warning: Entitlement `e` grants nothing: its review expired at 2026-11-01T00:00:00.000Z: review "
+      "p.yaml:14:18: warning: Entitlement `e` grants nothing: its review expired at 2026-11-01T00:00:00.000Z: review "
       "it again; its denies and masks stay in force\n");
   EXPECT_EQ(findings(base + entitlement("e", "allow: [{sql: {}}], window: {until: 2026-11-01}"), now),
-            "p.yaml:13:18: warning: Entitlement `e` grants nothing: grants nothing since 2026-11-01T00:00:00.000Z; its "
+            "p.yaml:14:18: warning: Entitlement `e` grants nothing: grants nothing since 2026-11-01T00:00:00.000Z; its "
             "denies and masks stay in force\n");
   EXPECT_EQ(findings(base + entitlement("e", "allow: [{sql: {}}], window: {from: 2028-11-01}"), now), "");
 }
@@ -380,7 +379,7 @@ TEST(Warnings, AnEntitlementInThePast) {
 TEST(Warnings, ARevealThatLiftsNothing) {
   EXPECT_EQ(findings(std::string(kAgentAndTarget) + entitlement("e", "allow: [{sql: {}}], reveal: [m]") +
                      document("Mask", "m", "detect: [{type: email, with: redact}]")),
-            "p.yaml:14:61: warning: reveal `m` lifts nothing: Target `db` has no such mask; a mask that an Entitlement "
+            "p.yaml:15:61: warning: reveal `m` lifts nothing: Target `db` has no such mask; a mask that an Entitlement "
             "adds is not lifted by another one\n");
 }
 
