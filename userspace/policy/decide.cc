@@ -291,6 +291,20 @@ Judgement Policy::judge(std::string_view agent, std::string_view target, std::sp
   return scope ? judge_effects(*compiled_, *scope, effects, wall_ns) : Judgement{};
 }
 
+bool Policy::passes_everything(std::string_view agent, std::string_view target, int64_t wall_ns) const {
+  const Scope* scope = compiled_->find_scope(agent, target);
+  if (!scope) return false;
+  const Phase& phase = scope->at(wall_ns);
+  if (!phase.grants || !phase.hold.empty() || !phase.deny.empty()) return false;
+  auto allows_all = [&](auto names) {
+    return std::ranges::any_of(phase.cover, [&](const Rule* rule) {
+      return rule->outcome == Outcome::allow && rule->sql.present == 0 && rule->sql.access == 0b111 && names(rule->sql);
+    });
+  };
+  return allows_all([](const SqlRule& rule) { return rule.any_statement; }) &&
+         allows_all([](const SqlRule& rule) { return rule.names(model::kUnknownClass); });
+}
+
 Decision Policy::decide(const model::Principal& principal, const model::Operation& operation, int64_t wall_ns) const {
   const uint64_t epoch = compiled_->epoch;
   if (principal.agent.empty())

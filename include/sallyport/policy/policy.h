@@ -118,6 +118,10 @@ class Policy {
   Judgement judge(std::string_view agent, std::string_view target, std::span<const model::Effect> effects,
                   int64_t wall_ns) const;
 
+  /// No deny or hold rule, and rules that cover every statement, `unknown` ones too: whatever an operation turns out
+  /// to do, it is allowed, so nobody needs to look anything up. Masks and limits are apart from this.
+  bool passes_everything(std::string_view agent, std::string_view target, int64_t wall_ns) const;
+
  private:
   std::unique_ptr<const Compiled> compiled_;
 };
