@@ -141,7 +141,10 @@ class Builder {
     Node node = make(Node::Kind::scalar);
     size_t length = 0;
     if (const char* text = token ? fy_token_get_text(token, &length) : nullptr) node.text.assign(text, length);
-    node.quoted = token && fy_token_scalar_style(token) != FYSS_PLAIN;
+    const fy_scalar_style style = token ? fy_token_scalar_style(token) : FYSS_PLAIN;
+    node.quoted = style != FYSS_PLAIN;
+    // The parser marks what is inside the quotes; people look for the quote.
+    if (style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) node.column = std::max(1, node.column - 1);
     return node;
   }
 
