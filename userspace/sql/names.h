@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What names mean within one text: the catalogue, changed by the statements gone through so far.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "sallyport/sql/analysis.h"
+#include "sql/effects.h"
+
+namespace sallyport::sql {
+
+/// What a name stands for. `doubt` (static text) is set if that cannot be told.
+struct Resolved {
+  FactPtr fact;  ///< never null
+  std::string_view doubt;
+};
+
+class Names {
+ public:
+  Names(const Settings& settings, const Catalogue& catalogue) : settings_(settings), catalogue_(catalogue) {}
+
+  Resolved relation(std::string_view schema, std::string_view name);
+  /// May a call of this unqualified name reach a function outside pg_catalog?
+  bool may_be_shadowed(std::string_view name);
+  /// Schema in which an unqualified object is created; empty: not known.
+  std::string_view creation_schema() const;
+  /// A relation that a CREATE of this text makes. `kind` is pg_class.relkind.
+  FactPtr create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns);
+  /// From here on nothing is known of relations of this bare name: renamed, dropped, given a trigger.
+  void doubt(std::string_view name);
+  /// A rollback: what the text made may be gone.
+  void roll_back();
+  /// From here on unqualified names may mean something else; `why` is static text.
+  void move(std::string_view why) {
+    if (moved_.empty()) moved_ = why;
+  }
+  std::string_view moved() const { return moved_; }
+  const Missing& missing() const { return missing_; }
+  bool transaction_moved() const { return settings_.transaction_moved; }
+  bool offline() const { return catalogue_.assume_plain; }
+
+ private:
+  FactPtr assumed(const RelationName& name);
+
+  const Settings& settings_;
+  const Catalogue& catalogue_;
+  std::map<RelationName, FactPtr> made_;          // by this text, with their schema
+  std::map<std::string, std::string> made_bare_;  // bare name -> schema it was made in
+  std::map<RelationName, FactPtr> assumed_;
+  std::set<std::string, std::less<>> doubtful_;   // bare names
+  std::string_view moved_;
+  Missing missing_;
+};
+
+}  // namespace sallyport::sql
