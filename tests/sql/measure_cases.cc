@@ -64,6 +64,7 @@ class FileCatalogue {
       fact->columns = row["columns"].get<std::vector<std::string>>();
       fact->family = row["family"].get<std::vector<std::string>>();
       fact->descendants = row["descendants"].get<std::vector<std::string>>();
+      fact->sequences = row["sequences"].get<std::vector<std::string>>();
       catalogue_.relations[{fact->schema, fact->name}] = fact;
     }
   }

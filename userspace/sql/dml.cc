@@ -29,10 +29,15 @@ std::string_view command_of(uint8_t command) {
 
 }  // namespace
 
-// What lies behind a relation and cannot be told from here.
+// What lies behind a relation: sequences that defaults advance, and what cannot be told from here.
 void Query::hidden(const FactPtr& fact, uint8_t commands, Access access) {
   if (fact->schema == "pg_catalog" || fact->schema == "information_schema") return;
   std::string object = object_name(*fact);
+  if ((commands & RelationFact::on_insert) != 0 && access == Access::write)
+    for (const std::string& sequence : fact->sequences) {
+      int effect = effects_.add(class_, ObjectKind::relation, sequence, Access::write);
+      effects_.because(effect, "default of " + object);
+    }
   if (fact->kind == 'v' || fact->kind == 'm' || fact->kind == 'f') {
     std::string_view word = fact->kind == 'v' ? "view" : fact->kind == 'm' ? "materialized view" : "foreign table";
     std::string because = std::string(word) + " " + object + ": what it reads is not known";
@@ -72,6 +77,7 @@ void Query::write_target(const RangeVar* relation, std::string_view statement_cl
 
 int Query::copy_target(const RangeVar* relation, Access access) {
   int effect = relation_effect(relation, "copy", access);
+  class_ = "copy";
   hidden(state_.names.relation(pg::view(relation->schemaname), pg::view(relation->relname)).fact,
          access == Access::write ? RelationFact::on_insert : RelationFact::on_select, access);
   return effect;

@@ -30,6 +30,10 @@ class Effects {
   int unknown(model::ObjectKind kind, std::string object, model::Access access, std::string because);
   /// A column of effect `index`; `name` is copied.
   void column(int index, std::string_view name);
+  /// Says by way of what the effect comes; the first reason stays.
+  void because(int index, std::string why) {
+    if (out_.effects[index].because.empty()) out_.effects[index].because = std::move(why);
+  }
   void all_columns(int index) { out_.effects[index].all_columns = true; }
   void used(const FactPtr& fact);
   /// More effects or columns than an honest statement has: the caller gives up on the text.

@@ -44,6 +44,7 @@ struct RelationFact {
   std::vector<std::string> columns;      ///< by attnum - 1, dropped ones ""; empty: not known
   std::vector<std::string> family;       ///< "schema.name" of every inheritance or partition ancestor and descendant
   std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
+  std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
 };
 
 /// Asked for when an unqualified call names a function of pg_catalog that is known to be harmless.
