@@ -94,6 +94,7 @@ class Arrangement {
   Result<> cover(const std::string& path);
   Result<> cover_sockets();
   Result<> cover_views();
+  Result<> seal_run();
   Result<> close_sys();
   Result<> renew_proc();
 
@@ -109,9 +110,9 @@ Result<> Arrangement::arrange() {
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
     return fail_errno("detach the mount namespace", "an AppArmor or SELinux rule may refuse mounts in user namespaces");
   using Step = Result<> (Arrangement::*)();
-  for (Step step :
-       {&Arrangement::survey, &Arrangement::keep_files_of_etc, &Arrangement::read_sockets, &Arrangement::cover_run,
-        &Arrangement::cover_sockets, &Arrangement::cover_views, &Arrangement::close_sys, &Arrangement::renew_proc}) {
+  for (Step step : {&Arrangement::survey, &Arrangement::keep_files_of_etc, &Arrangement::read_sockets,
+                    &Arrangement::cover_run, &Arrangement::cover_sockets, &Arrangement::cover_views,
+                    &Arrangement::seal_run, &Arrangement::close_sys, &Arrangement::renew_proc}) {
     if (auto done = (this->*step)(); !done) return done;
   }
   if (::chdir(options_.working_directory.c_str()) != 0)
@@ -190,10 +191,9 @@ Result<> Arrangement::cover_run() {
         ::move_mount(file.tree.get(), "", AT_FDCWD, file.path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
       return fail_errno(fmt::format("keep `{}`", file.path), errno == ENOSYS ? "needs Linux 5.12" : "");
   }
-  if (options_.uid == 0) return {};  // root's programs write pid files there
+  if (options_.uid == 0) return {};
   if (auto done = mount_tmpfs(own, "mode=0700,size=64m,nr_inodes=16k"); !done) return done;
-  if (auto done = mount_tmpfs("/run/lock", "mode=1777,size=5m,nr_inodes=4k"); !done) return done;
-  return set_read_only("/run", 0);
+  return mount_tmpfs("/run/lock", "mode=1777,size=5m,nr_inodes=4k");
 }
 
 /// Puts something empty over a folder, socket or file.
@@ -243,6 +243,15 @@ Result<> Arrangement::cover_views() {
     if (auto done = cover(path); !done) return done;
   }
   return {};
+}
+
+/// The covers live on without their names.
+Result<> Arrangement::seal_run() {
+  ::unlink(kEmptyFile);
+  ::rmdir(kEmptyFolder);
+  ::rmdir("/run/.covered");
+  // Root's programs write pid files there.
+  return options_.uid == 0 ? Result<>{} : set_read_only("/run", 0);
 }
 
 /// cgroup files, and whatever else uid 0 could write below /sys.

@@ -10,10 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "launch/channel.h"
 #include "sallyport/base/clock.h"
@@ -145,6 +148,18 @@ int Init::timeout_ms() const {
   return left <= 0 ? 0 : static_cast<int>(left / kNanosPerMilli) + 1;
 }
 
+/// execvp(3) says EACCES when any folder of PATH cannot be searched, though the command is nowhere.
+bool found_in_path(const char* name) {
+  const char* path = ::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "";
+  while (!rest.empty()) {
+    const std::string_view folder = rest.substr(0, rest.find(':'));
+    rest.remove_prefix(std::min(rest.size(), folder.size() + 1));
+    if (::access(fmt::format("{}/{}", folder, name).c_str(), F_OK) == 0) return true;
+  }
+  return false;
+}
+
 [[noreturn]] void become_command(const std::vector<std::string>& argv, const SavedSignals& saved) {
   std::vector<char*> arguments;
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
@@ -153,7 +168,8 @@ int Init::timeout_ms() const {
   ::sigaction(SIGCHLD, &saved.child_action, nullptr);
   ::sigprocmask(SIG_SETMASK, &saved.mask, nullptr);
   ::execvp(arguments[0], arguments.data());
-  const int error = errno;
+  int error = errno;
+  if (error == EACCES && argv[0].find('/') == std::string::npos && !found_in_path(arguments[0])) error = ENOENT;
   std::fprintf(stderr, "sallyport exec: %s: %s\n", arguments[0], std::strerror(error));
   ::_exit(error == ENOENT || error == ENOTDIR ? kExitNotFound : kExitNotExecutable);
 }
