@@ -11,7 +11,7 @@
 namespace sallyport::sql {
 namespace {
 
-constexpr size_t kLinksMax = 100'000;  // columns attached to literals in one text; beyond: a secret
+constexpr size_t kLinksMax = 20'000;  // columns attached to literals in one text; beyond: a secret
 
 }  // namespace
 
