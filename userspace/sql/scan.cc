@@ -15,6 +15,10 @@ namespace {
 // "+++…", and no operator is longer than a name.
 constexpr size_t kOperatorRunMax = 128;
 
+// PostgreSQL's lexer matches a comment's start, and an operator, with all operator characters behind it,
+// then gives most of them back: "/**//**/…" is quadratic. This bounds the characters it looks at in vain.
+constexpr size_t kLookAheadMax = 8'000'000;
+
 enum CharClass : uint8_t { kOther = 0, kSpace = 1, kNameStart = 2, kDigit = 4, kOperator = 8 };
 
 constexpr std::array<uint8_t, 256> make_classes() {
@@ -33,6 +37,36 @@ constexpr std::array<uint8_t, 256> kClasses = make_classes();
 bool is(char c, int classes) { return (kClasses[static_cast<unsigned char>(c)] & classes) != 0; }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
+// `on_comment` is called with the offset of every "/*", nested ones too.
+template <class OnComment>
+size_t skip(std::string_view text, size_t at, OnComment on_comment) {
+  while (at < text.size()) {
+    char c = text[at];
+    char next = at + 1 < text.size() ? text[at + 1] : '\0';
+    if (is(c, kSpace)) {
+      ++at;
+    } else if (c == '-' && next == '-') {
+      while (at < text.size() && text[at] != '\n' && text[at] != '\r') ++at;
+    } else if (c == '/' && next == '*') {
+      size_t depth = 1;
+      on_comment(at);
+      for (at += 2; at < text.size() && depth > 0; ++at) {
+        if (text[at] == '*' && at + 1 < text.size() && text[at + 1] == '/') {
+          --depth;
+          ++at;
+        } else if (text[at] == '/' && at + 1 < text.size() && text[at + 1] == '*') {
+          ++depth;
+          on_comment(at);
+          ++at;
+        }
+      }
+    } else {
+      break;
+    }
+  }
+  return std::min(at, text.size());
+}
+
 class Scanner {
  public:
   Scanner(std::string_view text, bool standard_strings) : text_(text), standard_strings_(standard_strings) {
@@ -41,8 +75,8 @@ class Scanner {
 
   Scan run() {
     while (result_.refused.empty()) {
-      at_ = skip_blank(text_, at_);
-      if (at_ >= text_.size()) break;
+      at_ = skip(text_, at_, [this](size_t comment) { look_ahead(comment); });
+      if (at_ >= text_.size() || !result_.refused.empty()) break;
       if (++tokens_ > limits::kSqlTokensMax) {
         result_.refused = "more tokens than the limit";
         break;
@@ -168,8 +202,17 @@ class Scanner {
     literal(begin, 0, true);
   }
 
+  // Counts the run of operator characters that begins at `at`.
+  void look_ahead(size_t at) {
+    if (at >= run_end_) run_end_ = at;
+    while (run_end_ < text_.size() && is(text_[run_end_], kOperator)) ++run_end_;
+    looked_at_ += run_end_ - at;
+    if (looked_at_ > kLookAheadMax) result_.refused = "too many comments and operators in a row";
+  }
+
   void operators() {
     size_t begin = at_;
+    look_ahead(begin);
     while (at_ < text_.size() && is(text_[at_], kOperator)) {
       if (at_ > begin && peek() == '-' && peek(1) == '-') break;
       if (at_ > begin && peek() == '/' && peek(1) == '*') break;
@@ -246,6 +289,8 @@ class Scanner {
   size_t brackets_ = 0;
   size_t cases_ = 0;
   size_t statements_ = 0;
+  size_t run_end_ = 0;
+  size_t looked_at_ = 0;
   int highest_parameter_ = 0;
   bool after_word_ = false;
   Scan result_;
@@ -258,29 +303,7 @@ Scan scan(std::string_view text, bool standard_conforming_strings) {
 }
 
 size_t skip_blank(std::string_view text, size_t at) {
-  while (at < text.size()) {
-    char c = text[at];
-    char next = at + 1 < text.size() ? text[at + 1] : '\0';
-    if (is(c, kSpace)) {
-      ++at;
-    } else if (c == '-' && next == '-') {
-      while (at < text.size() && text[at] != '\n' && text[at] != '\r') ++at;
-    } else if (c == '/' && next == '*') {
-      size_t depth = 1;
-      for (at += 2; at < text.size() && depth > 0; ++at) {
-        if (text[at] == '*' && at + 1 < text.size() && text[at + 1] == '/') {
-          --depth;
-          ++at;
-        } else if (text[at] == '/' && at + 1 < text.size() && text[at + 1] == '*') {
-          ++depth;
-          ++at;
-        }
-      }
-    } else {
-      break;
-    }
-  }
-  return std::min(at, text.size());
+  return skip(text, at, [](size_t) {});
 }
 
 bool is_utf8(std::string_view text) {
