@@ -9,12 +9,13 @@
 
 // clang-format off: postgres.h comes first
 extern "C" {
+#include <postgres.h>
+
 #include <nodes/parsenodes.h>
 #include <nodes/pg_list.h>
 #include <nodes/primnodes.h>
 #include <nodes/value.h>
 #include <pg_query.h>
-#include <postgres.h>
 }
 // clang-format on
 
