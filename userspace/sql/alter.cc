@@ -77,6 +77,17 @@ bool Command::define_global(const Node* node) {
       object("alter", ObjectKind::setting, set->name == nullptr ? "all" : fold_setting(set->name));
       break;
     }
+    default:
+      return define_rare(node);
+  }
+  moves_names();
+  return true;
+}
+
+// Tablespaces, extensions, publications.
+bool Command::define_rare(const Node* node) {
+  auto is = [&](std::string_view statement_class) { out_.statement_class = statement_class; };
+  switch (nodeTag(node)) {
     case T_CreateTableSpaceStmt:
       is("create"),
           object("create", ObjectKind::other, named("tablespace", cast<CreateTableSpaceStmt>(node)->tablespacename));
@@ -275,6 +286,18 @@ bool Command::alter_command(const Node* node) {
         object("reassign", ObjectKind::role, role_name(pg::as<RoleSpec>(role)));
       effects_.unknown(ObjectKind::unknown, "", Access::write, "what REASSIGN OWNED moves is not known");
       return moves_names(), true;
+    default:
+      return alter_type(node);
+  }
+}
+
+bool Command::alter_type(const Node* node) {
+  auto alters = [&](ObjectKind kind, std::string name) {
+    out_.statement_class = "alter";
+    object("alter", kind, std::move(name));
+    moves_names();
+  };
+  switch (nodeTag(node)) {
     case T_AlterTableMoveAllStmt:
       alters(ObjectKind::other, named("tablespace", cast<AlterTableMoveAllStmt>(node)->orig_tablespacename));
       effects_.unknown(ObjectKind::relation, "", Access::write, "which tables are moved is not known");

@@ -23,7 +23,8 @@ WITH judged AS (
             WHERE y.typname IN ('internal', 'cstring', 'trigger', 'event_trigger', 'language_handler',
               'index_am_handler', 'table_am_handler', 'tsm_handler', 'fdw_handler')) AS inner_works
   FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind IN ('f', 'a', 'w'))
-SELECT name FROM judged GROUP BY name HAVING bool_and(harmless OR inner_works) AND bool_or(harmless AND NOT inner_works);
+SELECT name FROM judged GROUP BY name
+HAVING bool_and(harmless OR inner_works) AND bool_or(harmless AND NOT inner_works);
 
 CREATE FUNCTION pg_temp.wrapped(names text) RETURNS text LANGUAGE sql AS
   $$ SELECT regexp_replace(names, '(.{1,110})( |$)', E'\\1\n', 'g') $$;

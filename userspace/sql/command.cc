@@ -164,6 +164,15 @@ bool Command::maintenance_command(const Node* node) {
       for (const Node* item : pg::Nodes(cast<LockStmt>(node)->relations))
         if (const auto* range = pg::as<RangeVar>(item)) relation("lock", range);
       return true;
+    default:
+      return upkeep_command(node);
+  }
+}
+
+// VACUUM to CALL and DO.
+bool Command::upkeep_command(const Node* node) {
+  auto is = [&](std::string_view statement_class) { out_.statement_class = statement_class; };
+  switch (nodeTag(node)) {
     case T_VacuumStmt: {
       const auto* vacuum = cast<VacuumStmt>(node);
       std::string_view word = vacuum->is_vacuumcmd ? "vacuum" : "analyze";

@@ -57,11 +57,15 @@ class Command {
   void command(const Node* node);
   bool session_command(const Node* node);
   bool maintenance_command(const Node* node);
+  bool upkeep_command(const Node* node);
   bool define_command(const Node* node);
+  bool define_type(const Node* node);
+  bool define_rare(const Node* node);
   bool define_relation(const Node* node);
   bool define_code(const Node* node);
   bool define_global(const Node* node);
   bool alter_command(const Node* node);
+  bool alter_type(const Node* node);
   bool alter_rare(const Node* node);
   void alter_place(const Node* node);
 

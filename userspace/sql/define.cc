@@ -111,6 +111,17 @@ bool Command::define_code(const Node* node) {
       state_.names.doubt(pg::view(create->table->relname));
       break;
     }
+    default:
+      return define_type(node);
+  }
+  out_.statement_class = "create";
+  moves_names();
+  return true;
+}
+
+// Types, operators and what else holds code by name.
+bool Command::define_type(const Node* node) {
+  switch (nodeTag(node)) {
     case T_DefineStmt: {
       const auto* define = cast<DefineStmt>(node);
       ObjectRef ref = describe_object(define->kind, reinterpret_cast<const Node*>(define->defnames));

@@ -39,6 +39,13 @@ void Query::link_literals(const std::vector<uint32_t>& literals, int use, std::s
 
 void Query::link(const Lineage& lineage) {
   if (lineage.literals.empty()) return;
+  if (state_.links + lineage.literals.size() * lineage.columns.size() > kLinksMax) {
+    for (uint32_t index : lineage.literals) {
+      Literal& literal = state_.literals[index];
+      literal.password |= literal.parameter == 0;
+    }
+    return;
+  }
   for (const Origin& origin : lineage.columns) link_literals(lineage.literals, origin.use, origin.column);
 }
 
