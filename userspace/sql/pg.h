@@ -7,7 +7,8 @@
 #include <iterator>
 #include <string_view>
 
-// clang-format off: postgres.h comes first
+// postgres.h comes first.
+// clang-format off
 extern "C" {
 #include <postgres.h>
 
