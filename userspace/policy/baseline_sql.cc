@@ -25,7 +25,8 @@ constexpr std::string_view kSettings =
 
 /// Views and tables of the system schemas that hold other people's data, statements, passwords or files.
 constexpr std::string_view kSecrets =
-    "pg_catalog.pg_authid, pg_catalog.pg_shadow, pg_catalog.pg_stats*, pg_catalog.pg_statistic*, "
+    "pg_catalog.pg_authid, pg_catalog.pg_shadow, pg_catalog.pg_stats*, pg_catalog.pg_statistic, "
+    "pg_catalog.pg_statistic_ext_data, "
     "pg_catalog.pg_stat_activity, pg_catalog.pg_stat_statements*, pg_catalog.pg_stat_replication, "
     "pg_catalog.pg_stat_wal_receiver, pg_catalog.pg_stat_subscription*, pg_catalog.pg_largeobject, "
     "pg_catalog.pg_user_mapping, pg_catalog.pg_user_mappings, pg_catalog.pg_subscription, "

@@ -142,7 +142,7 @@ std::variant<Analysis, Missing> analyse(std::string_view utf8_text, const Settin
   try {
     return Analyser(utf8_text, settings, catalogue, names).run();
   } catch (const std::exception&) {
-    return not_understood(utf8_text, "no memory to understand the text", secret_literals(utf8_text, {}));
+    return not_understood(utf8_text, "the text could not be taken apart", secret_literals(utf8_text, {}));
   }
 }
 
