@@ -53,12 +53,17 @@ TEST_F(ExecVerbTest, RootNeedsToSaySo) {
 }
 
 TEST_F(ExecVerbTest, AnAgentReachesNothingOfSallyport) {
-  for (const std::string verb : {"status", "sessions list", "exec --agent another -- true", "policy reload"}) {
-    const Outcome outcome =
-        run(kNobody, {"exec", "--agent", "probe", "--", "sh", "-c", std::string(SALLYPORT) + " " + verb});
-    EXPECT_NE(outcome.code(), 0) << verb;
+  auto inside = [&](const std::string& verb) {
+    return run(kNobody, {"exec", "--agent", "probe", "--", "sh", "-c", std::string(SALLYPORT) + " " + verb});
+  };
+  for (const std::string verb : {"status", "sessions list", "policy reload"}) {
+    const Outcome outcome = inside(verb);
+    EXPECT_EQ(outcome.code(), 1) << verb;
     EXPECT_NE(outcome.out.find("no daemon at"), std::string::npos) << outcome.out;
   }
+  const Outcome another = inside("exec --agent another -- true");
+  EXPECT_EQ(another.code(), 125);
+  EXPECT_NE(another.out.find("an agent cannot start another"), std::string::npos) << another.out;
 }
 
 TEST_F(ExecVerbTest, RolesShowInTheVerbs) {

@@ -177,7 +177,7 @@ TEST_F(VerbsTest, ExplainRefusesAndSaysWhatWouldAllow) {
 
 TEST_F(VerbsTest, PolicyTestsRun) {
   EXPECT_EQ(run({"policy", "test", folder_}).code(), 1);  // there are none
-  write("bot.test.yaml", R"(tests:
+  write("bot.test.yaml", R"(cases:
   - name: reads customers
     agent: bot
     target: db
@@ -187,7 +187,7 @@ TEST_F(VerbsTest, PolicyTestsRun) {
   const Outcome good = run({"policy", "test", folder_});
   EXPECT_EQ(good.code(), 0) << good.out;
   EXPECT_EQ(good.out, "1 passed, 0 failed\n");
-  write("wrong.test.yaml", R"(tests:
+  write("wrong.test.yaml", R"(cases:
   - name: deletes customers
     agent: bot
     target: db
@@ -219,7 +219,7 @@ TEST_F(VerbsTest, DoctorSaysEachThingOnceAndWhatStaysOpen) {
   for (const json& check : found["checks"]) {
     policy_ok |= check["name"] == "policy" && check["ok"] == true;
     daemon_missing |= check["name"] == "daemon" && check["ok"] == false;
-    if (check["ok"] == false) EXPECT_FALSE(check["remedy"].get<std::string>().empty()) << check;
+    EXPECT_NE(check["ok"].get<bool>(), check["remedy"] != "") << check;
   }
   EXPECT_TRUE(policy_ok && daemon_missing) << outcome.out;
   EXPECT_GE(found["open"].size(), 5u);
