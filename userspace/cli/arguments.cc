@@ -97,12 +97,11 @@ void Parser::add_daemon() {
 }
 
 void Parser::add_exec() {
-  CLI::App& verb = add(app_, "exec", "run a command as an agent on this host",
+  CLI::App& verb = add(app_, "exec", "run a command as an agent on this host: exec --agent NAME -- CMD [ARG …]",
                        "sallyport exec --agent billing-bot -- psql -h db.internal invoices",
                        [this] { return run_exec(common_, exec_); });
   verb.add_option("--agent", exec_.agent, "name in policy")->required();
   verb.add_flag("--allow-root", exec_.allow_root, "as uid 0: it keeps the machine's files and other users' names");
-  verb.usage("Usage: sallyport exec --agent NAME [--allow-root] -- CMD [ARG …]");
 }
 
 void Parser::add_state_verbs() {
@@ -127,10 +126,10 @@ void Parser::add_policy() {
   fresh.add_option("--target", policy_.target, "postgres://host[:port]/database")->required();
   CLI::App& check = add(group, "check", "find what is wrong in a folder or file", "sallyport policy check ./policy",
                         [this] { return run_policy_check(common_, policy_); });
-  check.add_option("path", policy_.path, "folder or file")->capture_default_str();
+  check.add_option("path,--policy", policy_.path, "folder or file")->capture_default_str();
   CLI::App& test = add(group, "test", "run the *.test.yaml of a folder", "sallyport policy test ./policy",
                        [this] { return run_policy_test(common_, policy_); });
-  test.add_option("path", policy_.path, "folder or file")->capture_default_str();
+  test.add_option("path,--policy", policy_.path, "folder or file")->capture_default_str();
   CLI::App& explain =
       add(group, "explain", "say what policy makes of a statement, and why",
           "sallyport policy explain --policy ./policy --agent billing-bot --target invoices-db 'SELECT 1'",

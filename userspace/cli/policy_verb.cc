@@ -163,7 +163,8 @@ int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
   }
   const auto policy = load_or_report(*files);
   if (!policy) return kFound;
-  auto effects = known(*policy, arguments).and_then([&] { return effects_of(arguments.sql); });
+  const auto names = known(*policy, arguments);
+  auto effects = names ? effects_of(arguments.sql) : std::unexpected(names.error());
   if (!effects) {
     print_error(effects.error());
     return kUsage;
