@@ -194,37 +194,38 @@ TEST(Errors, TlsOnBothLegsNeedsALogin) {
 }
 
 TEST(Errors, Masks) {
-  check("Mask", "",
-        {
-            {"spec: {}", "4:7: error: a Mask without columns, detect or keys masks nothing"},
-            {"spec: {columns: [{column: customers.email, with: redact}]}",
-             "4:27: error: column: `customers.email`: 2 parts where the name has another number; write it as in "
-             "`public.customers.email`"},
-            {"spec: {columns: [{column: public.*.email, with: redact}]}",
-             "4:27: error: column: `public.*.email`: a mask names one column, not a pattern; write one entry for each "
-             "column"},
-            {"spec: {columns: [{column: public.c.email, with: redcat}]}",
-             "4:49: error: with cannot be `redcat`; did you mean `redact`?"},
-            {"spec: {columns: [{column: public.c.email}]}", "4:18: error: a masked column lacks `with`"},
-            {"spec: {columns: [{column: public.c.email, with: hash}]}",
-             "4:49: error: hash needs a key; write {hash: {key: NAME}}"},
-            {"spec: {columns: [{column: public.c.email, with: {hash: {key: k}}}]}",
-             "4:62: error: no mask key is named `k`; there is no mask key at all"},
-            {"spec: {keys: [{name: key1, file: /k}], columns: [{column: public.c.email, with: {hash: {key: kye1}}}]}",
-             "4:94: error: no mask key is named `kye1`; did you mean `key1`?"},
-            {"spec: {columns: [{column: public.c.email, with: fixed}]}",
-             "4:49: error: fixed needs its text; write {fixed: \"text\"}"},
-            {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: many}}}]}",
-             "4:70: error: partial.keepLast is `many`, not a whole number from 0 to 64"},
-            {"spec: {columns: [{column: public.c.email, with: {partial: {keep: 4}}}]}",
-             "4:59: error: partial lacks `keepLast`\np.yaml:4:60: error: unknown key `keep` in partial; known: keepLast"},
-            {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: 4}, fixed: x}}]}",
-             "4:49: error: `with` has exactly one strategy; write {partial: {keepLast: 4}}"},
-            {"spec: {detect: [{type: e-mail, with: redact}]}",
-             "4:24: error: type cannot be `e-mail`; did you mean `email`?"},
-            {"spec: {keys: [{name: k, file: k.key}]}",
-             "4:31: error: keys.file is `k.key`, not an absolute path; begin it with `/`"},
-        });
+  check(
+      "Mask", "",
+      {
+          {"spec: {}", "4:7: error: a Mask without columns, detect or keys masks nothing"},
+          {"spec: {columns: [{column: customers.email, with: redact}]}",
+           "4:27: error: column: `customers.email`: 2 parts where the name has another number; write it as in "
+           "`public.customers.email`"},
+          {"spec: {columns: [{column: public.*.email, with: redact}]}",
+           "4:27: error: column: `public.*.email`: a mask names one column, not a pattern; write one entry for each "
+           "column"},
+          {"spec: {columns: [{column: public.c.email, with: redcat}]}",
+           "4:49: error: with cannot be `redcat`; did you mean `redact`?"},
+          {"spec: {columns: [{column: public.c.email}]}", "4:18: error: a masked column lacks `with`"},
+          {"spec: {columns: [{column: public.c.email, with: hash}]}",
+           "4:49: error: hash needs a key; write {hash: {key: NAME}}"},
+          {"spec: {columns: [{column: public.c.email, with: {hash: {key: k}}}]}",
+           "4:62: error: no mask key is named `k`; there is no mask key at all"},
+          {"spec: {keys: [{name: key1, file: /k}], columns: [{column: public.c.email, with: {hash: {key: kye1}}}]}",
+           "4:94: error: no mask key is named `kye1`; did you mean `key1`?"},
+          {"spec: {columns: [{column: public.c.email, with: fixed}]}",
+           "4:49: error: fixed needs its text; write {fixed: \"text\"}"},
+          {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: many}}}]}",
+           "4:70: error: partial.keepLast is `many`, not a whole number from 0 to 64"},
+          {"spec: {columns: [{column: public.c.email, with: {partial: {keep: 4}}}]}",
+           "4:59: error: partial lacks `keepLast`\np.yaml:4:60: error: unknown key `keep` in partial; known: keepLast"},
+          {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: 4}, fixed: x}}]}",
+           "4:49: error: `with` has exactly one strategy; write {partial: {keepLast: 4}}"},
+          {"spec: {detect: [{type: e-mail, with: redact}]}",
+           "4:24: error: type cannot be `e-mail`; did you mean `email`?"},
+          {"spec: {keys: [{name: k, file: k.key}]}",
+           "4:31: error: keys.file is `k.key`, not an absolute path; begin it with `/`"},
+      });
 }
 
 TEST(Errors, Entitlements) {

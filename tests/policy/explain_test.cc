@@ -65,8 +65,10 @@ TEST(ExplainText, SaysWhatWhyAndWhatNow) {
                               effect("delete", "public.customers", {}, Access::write), unknown()});
   EXPECT_EQ(explain_text(policy->decide(agent(), operation, 0), operation),
             "deny\n"
-            "  because  no rule: no rule of bot on db allows delete public.customers\n"
-            "  because  no rule: no rule of bot on db allows what cannot be told (DO runs code)\n"
+            "  because  no rule: no rule of Entitlement e allows delete public.customers\n"
+            "           p.yaml:19:18\n"
+            "  because  no rule: no rule of Entitlement e allows what cannot be told (DO runs code)\n"
+            "           p.yaml:19:18\n"
             "  effect   select public.customers (email), read\n"
             "  effect   delete public.customers, write\n"
             "  effect   what cannot be told (DO runs code), execute\n"
@@ -83,7 +85,7 @@ TEST(ExplainText, SaysWhatWhyAndWhatNow) {
 }
 
 TEST(ExplainText, WhatAnAgentWroteIsPrintable) {
-  EXPECT_EQ(describe(effect("select", "public.\"\x1b[31m\"", {"a\nb"})), "select public.\\\"\\x1b[31m\\\" (a\\x0ab)");
+  EXPECT_EQ(describe(effect("select", "public.\x1b[31m", {"a\nb"})), "select public.\\x1b[31m (a\\x0ab)");
 }
 
 }  // namespace

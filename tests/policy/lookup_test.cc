@@ -140,7 +140,7 @@ TEST(Masks, KeysAndStrategies) {
   const auto decision = decide(*policy, {});
   const auto& columns = decision.obligations.columns;
   ASSERT_EQ(columns.size(), 4u);
-  EXPECT_EQ(columns[0].relation, "public.\"Users\"");
+  EXPECT_EQ(columns[0].relation, "public.Users");
   EXPECT_EQ(columns[0].column, "Last.Name");
   EXPECT_EQ(columns[0].with.keep_last, 2u);
   EXPECT_EQ(columns[1].relation, "public.customers");

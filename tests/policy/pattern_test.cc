@@ -27,12 +27,11 @@ TEST(Pattern, SqlNames) {
       {"public.customers", "public.customer", false},
       {"PUBLIC.Customers", "public.customers", true},       // unquoted folds
       {"public.\"Customers\"", "public.customers", false},  // quoted does not
-      {"public.\"Customers\"", "public.\"Customers\"", true},
-      {"public.\"Customers\"", "public.Customers", true},  // the analysis may leave quotes out
+      {"public.\"Customers\"", "public.Customers", true},
+      {"public.\"Customers\"", "public.\"Customers\"", false},  // a name that has quotes in it
       {"public.customers", "public.Customers", false},
-      {"public.\"a\"\"b\"", "public.\"a\"\"b\"", true},
-      {"public.\"a.b\"", "public.\"a.b\"", true},
-      {"public.\"a.b\"", "public.a.b", false},
+      {"public.\"a\"\"b\"", "public.a\"b", true},
+      {"public.\"a.b\"", "public.a.b", false},  // whose dot that is, nobody can say
       {"public.*", "public.customers", true},
       {"public.*", "app.customers", false},
       {"public.*", "public.a.b", false},  // `*` stays within its segment
@@ -42,7 +41,7 @@ TEST(Pattern, SqlNames) {
       {"public.a*b*c", "public.axxbyyc", true},
       {"public.a*b*c", "public.axxbyy", false},
       {"public.\"a*\"", "public.abc", false},  // in quotes a star is a star
-      {"public.\"a*\"", "public.\"a*\"", true},
+      {"public.\"a*\"", "public.a*", true},
       {"**", "public.customers", true},
       {"**", "customers", true},
       {"*.*", "public.customers", true},

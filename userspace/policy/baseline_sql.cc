@@ -16,11 +16,13 @@ namespace {
 /// that loads code. Read-only and row_security are not what holds an agent back: its rules are. The values that would
 /// change how text is lexed (client_encoding, standard_conforming_strings) are judged by the analysis, not here.
 constexpr std::string_view kSettings =
-    "application_name, bytea_output, check_function_bodies, client_encoding, client_min_messages, datestyle, "
+    "application_name, bytea_output, check_function_bodies, client_encoding, client_min_messages, constraints, "
+    "datestyle, "
     "default_transaction_deferrable, default_transaction_isolation, default_transaction_read_only, extra_float_digits, "
     "geqo, idle_in_transaction_session_timeout, idle_session_timeout, intervalstyle, jit, lc_monetary, lc_numeric, "
     "lc_time, lock_timeout, quote_all_identifiers, row_security, standard_conforming_strings, statement_timeout, "
-    "synchronize_seqscans, timezone, transaction_deferrable, transaction_isolation, transaction_read_only, "
+    "synchronize_seqscans, timezone, \"transaction characteristics\", transaction_deferrable, transaction_isolation, "
+    "transaction_read_only, "
     "transaction_timeout, xmloption";
 
 /// Views and tables of the system schemas that hold other people's data, statements, passwords or files.
@@ -39,12 +41,13 @@ constexpr BaselineRow kRows[] = {
      "BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin"},
     {"baseline.show", "show", "", SqlKey::settings, "**", "", "SHOW"},
     {"baseline.discard", "discard", "", SqlKey::objects, "", "", "DISCARD ALL, PLANS, SEQUENCES, TEMP"},
-    {"baseline.prepared", "prepare, execute, deallocate, declare, fetch, move, close, explain", "", SqlKey::objects, "",
-     "", "the shell of a prepared statement, cursor or EXPLAIN; what it runs is judged by itself"},
+    {"baseline.prepared", "prepare, execute, deallocate, declare, fetch, close, explain", "", SqlKey::objects, "", "",
+     "the shell of a prepared statement, cursor or EXPLAIN; what it runs is judged by itself"},
     {"baseline.unlisten", "unlisten", "", SqlKey::channels, "**", "", "UNLISTEN"},
     {"baseline.settings", "set, reset, startup", "", SqlKey::settings, kSettings, "",
      "SET, RESET, set_config() and startup parameters of harmless settings"},
     {"baseline.reset", "reset", "", SqlKey::settings, "all", "", "RESET ALL"},
+    {"baseline.role", "set, reset", "", SqlKey::roles, "none", "", "RESET ROLE: back to the login's own"},
     {"baseline.catalogue", "select, fetch, copy, lock", "read", SqlKey::tables, "pg_catalog.*, information_schema.*",
      kSecrets, "reads of the system catalogues, without those that hold data or secrets"},
 };

@@ -74,6 +74,8 @@ class Judge {
 
   /// Adds the rules that together cover all of the effect; false: something is left over.
   bool cover(const SqlEffect& sql, Causes& causes) const {
+    // The relation it is reached by stands beside it and must be covered itself.
+    if (!sql.effect().through.empty()) return true;
     bool by_columns = false;
     for (const Rule* rule : phase_.cover) {
       const Cover cover = covers(rule->sql, sql);
@@ -197,6 +199,32 @@ std::string hint_for_refusal(const Scope& scope, const Judge& judge, std::span<c
   return fmt::format("# no allow lifts a deny: narrow or remove {} ({})", cause.rule, cause.where);
 }
 
+/// "Entitlement e", "Entitlements a and 3 others": whose rules were looked through.
+std::string entitlements_in_words(const Scope& scope, const Entitlement& first) {
+  const size_t others = scope.entitlements.size() - 1;
+  if (others == 0) return fmt::format("Entitlement {}", first.name);
+  return fmt::format("Entitlement {} and {} other{}", first.name, others, others == 1 ? "" : "s");
+}
+
+/// Names each effect that no rule covers, and proposes the rule that would.
+void explain_left_over(const Scope& scope, const Judge& judge, const Phase& phase, std::span<const Effect> effects,
+                       const Entitlement& into, Decision& out) {
+  const std::string whose = entitlements_in_words(scope, into);
+  Effects left_over;
+  for (const Effect& effect : effects) {
+    Judgement scratch;
+    Causes causes(scratch);
+    if (left_over.size() >= limits::kPolicyHintRulesMax) break;
+    if (phase.grants && judge.cover(SqlEffect(effect), causes)) continue;
+    left_over.push_back(&effect);
+    out.causes.push_back(
+        {"no rule", fmt::format("no rule of {} allows {}", whose, describe(effect)), into.where.to_string()});
+  }
+  if (out.causes.empty())
+    out.causes.push_back({"no rule", fmt::format("no rule of {} grants anything", whose), into.where.to_string()});
+  out.hint = hint_rule(left_over, into);
+}
+
 /// The words of a deny inside a scope: which rules, or the want of one.
 void explain_deny(const Scope& scope, const Judge& judge, const Phase& phase, std::span<const Effect> effects,
                   int64_t wall_ns, const Judgement& judgement, Decision& out) {
@@ -212,22 +240,7 @@ void explain_deny(const Scope& scope, const Judge& judge, const Phase& phase, st
     out.hint = hint_for_refusal(scope, judge, effects, out);
     return;
   }
-  Effects left_over;
-  for (const Effect& effect : effects) {
-    Judgement scratch;
-    Causes causes(scratch);
-    if ((phase.grants && judge.cover(SqlEffect(effect), causes)) || left_over.size() >= limits::kPolicyHintRulesMax)
-      continue;
-    left_over.push_back(&effect);
-    if (out.causes.size() < limits::kPolicyCausesMax)
-      out.causes.push_back(
-          {"no rule",
-           fmt::format("no rule of {} on {} allows {}", scope.agent->name, scope.target->name, describe(effect)), ""});
-  }
-  if (out.causes.empty())
-    out.causes.push_back(
-        {"no rule", fmt::format("no rule grants {} anything on {}", scope.agent->name, scope.target->name), ""});
-  out.hint = hint_rule(left_over, entitlement_to_extend(scope, wall_ns));
+  explain_left_over(scope, judge, phase, effects, entitlement_to_extend(scope, wall_ns), out);
 }
 
 Decision deny(std::string rule, std::string text, std::string hint, uint64_t epoch) {

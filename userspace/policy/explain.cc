@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <vector>
@@ -25,20 +24,10 @@ std::span<const Effect> effects_of(const model::Operation& operation) {
   return sql ? std::span<const Effect>(sql->effects) : std::span<const Effect>();
 }
 
-/// `public.a` and `"public".a` are one name.
-bool same_name(std::string_view a, std::string_view b) {
-  if (a == b) return true;
-  std::array<Part, 3> left, right;
-  const size_t count = split_sql_name(a, left);
-  if (count == 0 || split_sql_name(b, right) != count) return false;
-  return std::ranges::equal(std::span(left).first(count), std::span(right).first(count),
-                            [](const Part& x, const Part& y) { return x.text == y.text; });
-}
-
 bool concerns(const model::ColumnMask& mask, const Effect& effect) {
   if (SqlEffect(effect).opaque()) return true;
   if (effect.kind != ObjectKind::relation || effect.access != model::Access::read) return false;
-  if (!same_name(effect.object, mask.relation)) return false;
+  if (effect.object != mask.relation) return false;
   return effect.all_columns || std::ranges::find(effect.columns, mask.column) != effect.columns.end();
 }
 
@@ -53,7 +42,7 @@ std::vector<ShownMask> masks_shown(const model::Decision& decision, const model:
   const auto effects = effects_of(operation);
   for (const model::ColumnMask& mask : decision.obligations.columns)
     if (std::ranges::any_of(effects, [&](const Effect& effect) { return concerns(mask, effect); }))
-      out.push_back({fmt::format("{}.{}", mask.relation, quote_identifier(mask.column)),
+      out.push_back({fmt::format("{}.{}", mask.relation, mask.column),
                      std::string(model::to_string(mask.with.strategy)),
                      fmt::format("Mask {} names the column", mask.mask)});
   const bool reads = std::ranges::any_of(effects, [](const Effect& effect) {

@@ -57,12 +57,7 @@ std::string object_pattern(const Effect& effect) {
   }
   const SqlEffect sql(effect);
   std::vector<std::string> parts;
-  for (const Part& part : sql.parts()) {
-    std::string text(part.text);
-    if (part.kind == Part::Kind::escaped)
-      for (size_t at = 0; (at = text.find("\"\"", at)) != std::string::npos; ++at) text.erase(at, 1);
-    parts.push_back(quote_identifier(text));
-  }
+  for (const Part& part : sql.parts()) parts.push_back(quote_identifier(part.text));
   return fmt::format("{}", fmt::join(parts, "."));
 }
 

@@ -11,13 +11,32 @@ namespace {
 using model::Effect;
 using model::ObjectKind;
 
+/// As sql::statement_classes(); a test compares them.
 constexpr std::string_view kStatementWords[] = {
-    "*",       "alter",       "analyze",    "call",     "checkpoint", "close",   "cluster",  "comment",
-    "copy",    "create",      "deallocate", "declare",  "delete",     "discard", "do",       "drop",
-    "execute", "explain",     "fetch",      "function", "grant",      "import",  "insert",   "listen",
-    "load",    "lock",        "merge",      "move",     "notify",     "prepare", "reassign", "refresh",
-    "reindex", "replication", "reset",      "revoke",   "security",   "select",  "set",      "show",
-    "startup", "transaction", "truncate",   "unknown",  "unlisten",   "update",  "vacuum",
+    "*",           "alter",
+    "analyze",     "call",
+    "checkpoint",  "close",
+    "cluster",     "comment",
+    "copy",        "create",
+    "deallocate",  "declare",
+    "delete",      "discard",
+    "do",          "drop",
+    "execute",     "explain",
+    "fetch",       "function_call",
+    "grant",       "import_foreign_schema",
+    "insert",      "listen",
+    "load",        "lock",
+    "merge",       "notify",
+    "prepare",     "reassign",
+    "refresh",     "reindex",
+    "replication", "reset",
+    "revoke",      "security_label",
+    "select",      "set",
+    "show",        "startup",
+    "transaction", "truncate",
+    "two_phase",   "unknown",
+    "unlisten",    "update",
+    "vacuum",
 };
 
 bool any_match(const std::vector<Pattern>& patterns, std::span<const Part> parts) {
@@ -99,17 +118,6 @@ SqlEffect::SqlEffect(const Effect& effect) : effect_(&effect), parts_(short_) {
       count_ = split_sql_name(effect.object, short_);
       if (count_ != 2) count_ = 0;
       return;
-    case ObjectKind::schema:
-    case ObjectKind::database:
-    case ObjectKind::role:
-    case ObjectKind::channel: {
-      // One part, however many dots it has; quoted or not.
-      const bool quoted =
-          effect.object.starts_with('"') && split_sql_name(effect.object, std::span(short_).first(1)) == 1;
-      if (!quoted) short_[0] = {effect.object, Part::Kind::plain};
-      count_ = effect.object.empty() ? 0 : 1;
-      return;
-    }
     case ObjectKind::setting:
       // Setting names have no case (guc_name_compare in PostgreSQL's guc.c).
       lowered_ = effect.object;
@@ -122,8 +130,13 @@ SqlEffect::SqlEffect(const Effect& effect) : effect_(&effect), parts_(short_) {
       parts_ = long_;
       count_ = split_path(effect.object, long_);
       return;
+    case ObjectKind::schema:
+    case ObjectKind::database:
+    case ObjectKind::role:
+    case ObjectKind::channel:
     case ObjectKind::program:
     case ObjectKind::other:
+      // One part, however many dots it has.
       short_[0] = {effect.object, Part::Kind::plain};
       count_ = effect.object.empty() ? 0 : 1;
       return;

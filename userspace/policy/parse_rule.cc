@@ -102,8 +102,8 @@ Result<ColumnName> parse_column_name(std::string_view text) {
     if (segment.kind != Segment::Kind::literal)
       return fail(fmt::format("`{}`: a mask names one column, not a pattern", printable(text)),
                   "write one entry for each column");
-  return ColumnName{quote_identifier(pattern->segments[0].text) + "." + quote_identifier(pattern->segments[1].text),
-                    pattern->segments[2].text};
+  const auto& parts = pattern->segments;
+  return ColumnName{parts[0].text + "." + parts[1].text, parts[2].text};
 }
 
 }  // namespace sallyport::policy

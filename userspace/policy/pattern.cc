@@ -34,19 +34,9 @@ bool glob_matches(std::string_view glob, std::string_view text) {
   return g == glob.size();
 }
 
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    out += text[i];
-    if (text[i] == '"') ++i;
-  }
-  return out;
-}
-
 bool segment_matches(const Segment& segment, const Part& part) {
   if (segment.kind == Segment::Kind::any || part.kind == Part::Kind::some) return true;
   if (part.kind == Part::Kind::every) return false;
-  if (part.kind == Part::Kind::escaped) return segment_matches(segment, {unescape(part.text), Part::Kind::plain});
   return segment.kind == Segment::Kind::literal ? segment.text == part.text : glob_matches(segment.text, part.text);
 }
 
@@ -178,31 +168,14 @@ Result<Pattern> parse_text_pattern(std::string_view text) {
 }
 
 size_t split_sql_name(std::string_view name, std::span<Part> out) {
-  size_t count = 0;
-  for (;;) {
-    if (count == out.size()) return 0;
-    Part& part = out[count++];
-    if (name.starts_with('"')) {
-      part.kind = Part::Kind::plain;
-      size_t end = 1;
-      for (; end < name.size(); ++end) {
-        if (name[end] != '"') continue;
-        if (end + 1 >= name.size() || name[end + 1] != '"') break;
-        part.kind = Part::Kind::escaped;
-        ++end;
-      }
-      if (end >= name.size()) return 0;
-      part.text = name.substr(1, end - 1);
-      name.remove_prefix(end + 1);
-    } else {
-      part = {name.substr(0, name.find('.')), Part::Kind::plain};
-      name.remove_prefix(part.text.size());
-    }
-    if (part.text.empty()) return 0;
-    if (name.empty()) return count;
-    if (name.front() != '.') return 0;
-    name.remove_prefix(1);
+  for (size_t count = 0; count < out.size();) {
+    const size_t dot = name.find('.');
+    out[count] = {name.substr(0, dot), Part::Kind::plain};
+    if (out[count++].text.empty()) return 0;
+    if (dot == std::string_view::npos) return count;
+    name.remove_prefix(dot + 1);
   }
+  return 0;
 }
 
 size_t split_path(std::string_view path, std::span<Part> out) {

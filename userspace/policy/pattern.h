@@ -21,11 +21,11 @@ struct Segment {
   bool operator==(const Segment&) const = default;
 };
 
-/// One part of a name that is matched. `every` stands for all values at once: only `*` and `**` match it.
-/// `some` stands for a value nobody knows: whatever could match it does.
+/// One part of a name that is matched, as it is: never quoted. `every` stands for all values at once: only `*` and `**`
+/// match it. `some` stands for a value nobody knows: whatever could match it does.
 struct Part {
-  enum class Kind : uint8_t { plain, escaped, every, some };
-  std::string_view text;  ///< escaped: with `""` still doubled
+  enum class Kind : uint8_t { plain, every, some };
+  std::string_view text;
   Kind kind = Kind::plain;
 };
 
@@ -47,8 +47,8 @@ Result<Pattern> parse_path_pattern(std::string_view text);
 /// Free text as one segment, not folded: "extension dblink".
 Result<Pattern> parse_text_pattern(std::string_view text);
 
-/// Splits `public.customers` or `public."Users"` at dots; no folding: the name is already what the server calls it.
-/// Views into `name`. Returns the number of parts; 0: not such a name, or more than `out` holds.
+/// Splits a name as effects give it, "schema.name" without quotes, at dots. Views into `name`. Returns the number of
+/// parts; 0: an empty part, or more than `out` holds. A name with a dot in it has too many parts: nobody can say which.
 size_t split_sql_name(std::string_view name, std::span<Part> out);
 /// Splits an absolute path at slashes; 0: relative, with `.` or `..` in it, or too long.
 size_t split_path(std::string_view path, std::span<Part> out);

@@ -122,7 +122,9 @@ void Effects::finish() {
       model::Effect& effect = out_.effects[child];
       effect.columns.insert(effect.columns.end(), parent.columns.begin(), parent.columns.end());
       effect.all_columns |= parent.all_columns;
-      if (out_.effects.size() > before) effect.because = "partition or child of " + parent.object;
+      if (out_.effects.size() == before) continue;
+      effect.because = "partition or child of " + parent.object;
+      effect.through = parent.object;
     }
   }
   for (model::Effect& effect : out_.effects)

@@ -34,6 +34,7 @@ class Effects {
   void because(int index, std::string why) {
     if (out_.effects[index].because.empty()) out_.effects[index].because = std::move(why);
   }
+  void through(int index, const std::string& relation) { out_.effects[index].through = relation; }
   void all_columns(int index) { out_.effects[index].all_columns = true; }
   void used(const FactPtr& fact);
   /// More effects or columns than an honest statement has: the caller gives up on the text.

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -45,6 +46,20 @@ uint32_t oid_of(const json& value) {
   return oid;
 }
 
+std::string qualify_operators(std::string_view text) {
+  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "+"};
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of(" \n", 1), text.size());
+    const std::string_view word = text.substr(1, end - 1);
+    const bool is_operator = std::ranges::find(kOperators, word) != std::end(kOperators);
+    out += text.front();
+    out += is_operator ? fmt::format("OPERATOR(pg_catalog.{})", word) : std::string(word);
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
 template <class Set>
 auto nth(const Set& set, size_t one_based) {
   return one_based >= 1 && one_based <= set.size() ? std::next(set.begin(), static_cast<long>(one_based - 1))
@@ -63,6 +78,8 @@ std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
   if (row.at("columns").is_array())
     for (const json& column : row.at("columns"))
       fact->columns.push_back(column.is_string() ? column.get<std::string>() : "");
+  if (row.at("sequences").is_array())
+    for (const json& sequence : row.at("sequences")) fact->sequences.push_back(qualified(sequence));
   if (row.at("up").is_array())
     for (const json& ancestor : row.at("up")) fact->family.push_back(qualified(ancestor));
   if (row.at("down").is_array())
@@ -74,6 +91,11 @@ std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
 }
 
 }  // namespace
+
+const std::string& lookup_sql() {
+  static const std::string kSql = qualify_operators(kLookupText);
+  return kSql;
+}
 
 const std::string* CatalogueCache::function_name(uint32_t oid) const {
   auto found = function_names_.find(oid);
@@ -101,7 +123,7 @@ void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
   const std::string functions = text_array(request.functions, [](const auto& n) -> auto& { return n.name; });
   const std::string oids = text_array(request.function_oids, [](uint32_t oid) { return std::to_string(oid); });
   const postgres::Value parameters[] = {schemas, names, functions, oids};
-  postgres::append_parse(out, kLookupName, kLookupSql);
+  postgres::append_parse(out, kLookupName, lookup_sql());
   postgres::append_bind(out, kLookupName, kLookupName, {}, parameters, {});
   postgres::append_execute(out, kLookupName, 0);
   postgres::append_close(out, postgres::Named::portal, kLookupName);

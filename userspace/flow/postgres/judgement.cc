@@ -137,7 +137,7 @@ Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
 
 /// Null: something is waited for. Names of prepared statements from an older epoch are made current on the way.
 std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& text, Turn& turn) {
-  sql::Settings settings{.creation_schema = catalogue_.creation_schema()};
+  sql::Settings settings{.creation_schema = catalogue_.creation_schema(), .transaction_moved = moved_in_transaction_};
   if (auto found = connection_.parameters.find("standard_conforming_strings"); found != connection_.parameters.end())
     settings.standard_conforming_strings = found->second == "on";
   if (auto found = connection_.parameters.find("server_version"); found != connection_.parameters.end())
