@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of detectors, and the pass that tells which may find anything.
+#include "mask/detectors.h"
+
+#include <cstring>
+
+namespace sallyport::mask {
+namespace {
+
+// Sorted by name.
+constexpr DetectorKind kKinds[] = {
+    {"api-key", make_api_key_detector},
+    {"email", make_email_detector},
+    {"payment-card", make_payment_card_detector},
+};
+
+constexpr uint64_t kOnes = 0x0101010101010101;
+constexpr uint64_t kHighs = 0x8080808080808080;
+
+constexpr uint64_t repeat(char c) { return kOnes * static_cast<uint8_t>(c); }
+
+/// Non-zero when one of eight bytes is zero. Exact about whether, not about which.
+constexpr uint64_t has_zero(uint64_t word) { return (word - kOnes) & ~word & kHighs; }
+
+/// High bits of those bytes below 0x80 that lie in [low, high].
+constexpr uint64_t in_range(uint64_t word, uint8_t low, uint8_t high) {
+  uint64_t plain = word & ~kHighs;
+  uint64_t at_least = plain + kOnes * (0x80u - low);
+  uint64_t above = plain + kOnes * (0x7fu - high);
+  return at_least & ~above & ~word & kHighs;
+}
+
+uint32_t traits_of(uint64_t word) {
+  uint32_t traits = 0;
+  if (has_zero(word ^ repeat('@'))) traits |= kTraitAt;
+  if (in_range(word, '0', '9')) traits |= kTraitDigit;
+  if (has_zero(word ^ repeat('=')) | has_zero(word ^ repeat(':')) | has_zero(word ^ repeat('>'))) traits |= kTraitAssign;
+  if (!in_range(word, 0, 0x20)) traits |= kTraitLong;
+  return traits;
+}
+
+}  // namespace
+
+std::span<const DetectorKind> detector_kinds() { return kKinds; }
+
+uint32_t text_traits(std::string_view text) {
+  uint32_t traits = 0;
+  size_t at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    uint64_t word;
+    std::memcpy(&word, text.data() + at, 8);
+    traits |= traits_of(word);
+  }
+  if (at < text.size()) {  // filled up with spaces, which have no trait
+    uint64_t word = repeat(' ');
+    std::memcpy(&word, text.data() + at, text.size() - at);
+    traits |= traits_of(word);
+  }
+  return traits;
+}
+
+}  // namespace sallyport::mask

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shapes of keys and tokens, as data: a literal that every such key holds, and a pattern that tells
+// it. Written from the issuers' documentation of their formats.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace sallyport::mask {
+
+struct KeyRule {
+  std::string_view name;
+  /// Literals, one of which stands at the start of a match (or `before` bytes behind it),
+  /// separated by spaces.
+  std::string_view keywords;
+  /// RE2, ASCII, anchored at the start of the match. Group 1, if there is one, is the secret.
+  std::string_view pattern;
+  /// The literal stands this many bytes behind the start.
+  uint8_t before = 0;
+  bool ignore_case = false;
+  /// Starts only where no letter or digit stands before.
+  bool at_word = true;
+  /// The secret must look random: Shannon bits a byte, and what looks_random() asks.
+  float entropy_min = 0;
+};
+
+std::span<const KeyRule> builtin_key_rules();
+
+}  // namespace sallyport::mask
