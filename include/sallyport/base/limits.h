@@ -19,8 +19,12 @@ inline constexpr size_t kPgStartupBytesMax = 10'000;  ///< PostgreSQL's MAX_STAR
 inline constexpr size_t kPgAuthMessageBytesMax = 65'536;  ///< PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH
 inline constexpr size_t kPgBufferedMessageBytesMax = 4 << 20;  ///< a message judged or masked whole
 inline constexpr size_t kPgMessageBytesMax = 0x3fffffff;  ///< PostgreSQL's PQ_LARGE_MESSAGE_LIMIT
+inline constexpr size_t kPgSmallMessageBytesMax = 10'000;  ///< PostgreSQL's PQ_SMALL_MESSAGE_LIMIT
+inline constexpr uint32_t kScramIterationsMax = 1'000'000;  ///< more would stall a worker: about 0.4 s
 inline constexpr size_t kPgInFlightMax = 65'536;  ///< messages awaiting an answer, one flow
+inline constexpr size_t kRecordParameterBytesMax = 1'024;  ///< of one Bind value in the record
 inline constexpr size_t kPgNamesMax = 16'384;  ///< prepared statements and portals, one flow
+inline constexpr int64_t kCatalogueFactMaxAgeMs = 1'000;  ///< how long DDL of other sessions may go unseen
 inline constexpr int kFactRoundsMax = 4;  ///< look-ups for one operation; after that, deny
 
 // --- Flows (flow/, net/) ---
@@ -30,6 +34,34 @@ inline constexpr int64_t kDialTimeoutMs = 10'000;
 inline constexpr int64_t kDetectTimeoutMs = 2'000;  ///< first bytes of a flow nobody listed
 inline constexpr int64_t kHoldTimeoutMs = 60'000;
 inline constexpr int64_t kSlowPeerTimeoutMs = 60'000;  ///< a full send queue that does not move
+
+// --- Sockets (net/) ---
+inline constexpr size_t kLegQueueLowBytes = kLegQueueBytesMax / 4;  ///< under it a resting source reads again
+inline constexpr size_t kReadBytesMax = 64 << 10;  ///< taken from one socket in one turn
+inline constexpr int kReadyMax = 64;  ///< sockets served in one turn: with kReadBytesMax, what a turn can gather
+inline constexpr int kAcceptsPerTurnMax = 64;  ///< of one listener
+inline constexpr size_t kWorkerFlowsMax = 65'536;
+inline constexpr size_t kLegsMax = 16;  ///< of one flow
+inline constexpr size_t kPostedEventsMax = 65'536;  ///< waiting for one worker
+inline constexpr int64_t kFinishTimeoutMs = 5'000;  ///< for queues to go out when a flow ends
+inline constexpr int64_t kLingerTimeoutMs = 1'000;  ///< for the peer's last bytes to come in after that
+inline constexpr int64_t kAcceptPauseMs = 100;  ///< after accept() found no descriptor left
+inline constexpr size_t kTlsContextsMax = 64;  ///< CA files whose roots one worker keeps loaded
+inline constexpr size_t kCaFileBytesMax = 8 << 20;
+
+// --- What outlives a flow (node/) ---
+inline constexpr size_t kLiveFlowsMax = 1 << 20;
+inline constexpr size_t kCancelKeyBytesMax = 256;  ///< PG protocol 3.2: BackendKeyData
+inline constexpr size_t kCredentialFileBytesMax = 64 << 10;
+inline constexpr size_t kCredentialFilesMax = 4'096;  ///< kept in memory
+inline constexpr size_t kHostNamesMax = 4'096;
+inline constexpr size_t kAddressesPerNameMax = 256;
+inline constexpr int64_t kNameRefreshMs = 10'000;
+inline constexpr int64_t kNameKeepMs = 300'000;
+inline constexpr size_t kLimitCountersMax = 65'536;
+inline constexpr size_t kHoldsMax = 4'096;
+inline constexpr size_t kHoldsPerFlowMax = 64;
+inline constexpr size_t kLeavesMax = 1'024;
 
 // --- Records (record/) ---
 inline constexpr size_t kRecordPayloadBytesMax = 1 << 20;
@@ -52,5 +84,32 @@ inline constexpr int kMaskArrayDimensionsMax = 6;  ///< PostgreSQL's MAXDIM
 // --- Policy (policy/) ---
 inline constexpr size_t kPolicyFileBytesMax = 4 << 20;
 inline constexpr size_t kPolicyDocumentsMax = 10'000;
+inline constexpr size_t kPolicyNodesMax = 1'000'000;  ///< YAML values in one load
+inline constexpr size_t kPolicyDepthMax = 32;         ///< nesting of YAML values
+inline constexpr size_t kPolicyFindingsMax = 100;     ///< diagnostics of one load; the rest is counted
+inline constexpr size_t kPolicyScopeEntitlementsMax = 256;  ///< for one agent on one target
+inline constexpr size_t kPolicySegmentsMax = 64;      ///< parts of one pattern, or of a name matched with one
+inline constexpr size_t kPolicyCausesMax = 16;        ///< named in one Decision
+inline constexpr size_t kPolicyHintRulesMax = 8;      ///< rules proposed in one hint
+
+// --- Kernel path (kernel/, bpf/) ---
+inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload
+inline constexpr int kListenBacklog = 4'096;         ///< the kernel cuts it to net.core.somaxconn
+inline constexpr int kListenPortAttempts = 64;       ///< ports tried until IPv4 and IPv6 are both free
+// --- Control API (control/) ---
+inline constexpr size_t kControlHeaderBytesMax = 8 << 10;
+inline constexpr size_t kControlRequestBytesMax = 64 << 10;  ///< body of a request
+inline constexpr size_t kControlAnswerBytesMax = 64 << 20;   ///< body of an answer, as a client takes it
+inline constexpr int64_t kControlRequestTimeoutMs = 3'000;   ///< accept to the last byte of the request
+inline constexpr int64_t kControlAnswerTimeoutMs = 10'000;   ///< sending the answer
+inline constexpr size_t kControlQueueMax = 128;              ///< connections waiting for a worker
+inline constexpr size_t kControlPerUidMax = 16;              ///< connections of one uid but root, queued or served
+inline constexpr uint32_t kControlPageMax = 10'000;          ///< entries or sessions in one answer
+
+// --- exec (launch/) ---
+inline constexpr size_t kAgentNameBytesMax = 63;
+inline constexpr unsigned kExecScopesMax = 4'096;       ///< runs of one agent at a time
+inline constexpr size_t kExecHiddenSocketsMax = 4'096;  ///< Unix sockets outside /run that are covered
+inline constexpr size_t kExecGroupsMax = 339;           ///< supplementary gids; a gid_map has 340 lines
 
 }  // namespace sallyport::limits

@@ -42,12 +42,26 @@ struct DetectMask {
   bool operator==(const DetectMask&) const = default;
 };
 
+/// At most `max` of what is counted in a sliding `per_ns`; whoever releases operations counts.
+struct Limit {
+  enum class Count : uint8_t { rows, bytes, statements };
+  enum class Over : uint8_t { agent, flow };
+  Count count = Count::rows;
+  Over over = Over::agent;
+  Outcome then = Outcome::deny;  ///< hold or deny
+  uint64_t max = 0;
+  int64_t per_ns = 0;
+  std::string rule;  ///< "billing-bot-invoices.limits[0]"
+  bool operator==(const Limit&) const = default;
+};
+
 /// What must be done with an allowed operation.
 struct Obligations {
   std::vector<ColumnMask> columns;
   std::vector<DetectMask> detect;
   uint32_t record_rows_max = 0;  ///< masked result rows kept in the record; 0: counts only
-  bool empty() const { return columns.empty() && detect.empty() && record_rows_max == 0; }
+  std::vector<Limit> limits;         ///< one for each count, over and per: the least
+  bool empty() const { return columns.empty() && detect.empty() && record_rows_max == 0 && limits.empty(); }
 };
 
 /// A rule, or the want of one, that made the decision.

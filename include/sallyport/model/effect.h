@@ -42,6 +42,10 @@ struct Effect {
   bool all_columns = false;  ///< `*` or not known which: no column can be ruled out
   std::string because;       ///< for unknown: what could not be told, in words
 
+  /// Reached by way of this relation, which the operation names: a partition, a child, the sequence of a default.
+  /// Who may do it there may do it here, as in PostgreSQL; deny and hold rules count for it all the same.
+  std::string through;
+
   bool operator==(const Effect&) const = default;
 };
 

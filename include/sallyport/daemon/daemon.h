@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node daemon as the command line starts it.
+#pragma once
+
+#include <string>
+
+#include "sallyport/control/api.h"
+
+namespace sallyport::daemon {
+
+struct DaemonOptions {
+  std::string policy_dir = "/etc/sallyport/policy";
+  std::string state_dir = "/var/lib/sallyport";
+  std::string run_dir = "/run/sallyport";  ///< control.sock and what a next daemon takes over
+  std::string control_socket;              ///< empty: run_dir/control.sock
+  std::string cgroup2_root;                ///< empty: found in mountinfo
+  std::string bpffs_root = "/sys/fs/bpf";
+  unsigned workers = 0;  ///< 0: one for each processor
+  std::string log_level = "info";
+  control::Roles roles;
+};
+
+/// Runs in the foreground until SIGTERM or SIGINT. Returns the exit code.
+int run_daemon(const DaemonOptions& options);
+
+}  // namespace sallyport::daemon

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a flow needs from the node, as interfaces that daemon/ implements: hot facts, credentials,
+// keys of other flows. All calls are thread-safe and return at once; none touches a socket.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sallyport/base/result.h"
+#include "sallyport/base/secret.h"
+#include "sallyport/flow/flow.h"
+#include "sallyport/mask/detector_set.h"
+#include "sallyport/mask/masker.h"
+#include "sallyport/policy/policy.h"
+
+namespace sallyport::flow {
+
+/// One consistent reading of everything decisions depend on. Immutable; a Changed event says that a
+/// newer one is there.
+struct Facts {
+  std::shared_ptr<const policy::Policy> policy;
+  policy::HostAddresses hosts;                 ///< what the daemon resolved Targets' names to
+  std::shared_ptr<const mask::Masker> masker;  ///< with the hash keys that policy names
+  uint64_t epoch = 0;                          ///< grows with every change
+};
+
+/// A user and password for a Target, read from its credential file.
+struct Credential {
+  std::string user;  ///< empty: the one the agent asked for
+  Secret password;
+};
+
+class Services {
+ public:
+  virtual ~Services() = default;
+
+  virtual std::shared_ptr<const Facts> facts() = 0;
+  /// Cryptographically strong.
+  virtual std::string random_bytes(size_t count) = 0;
+  virtual model::SessionId make_session_id(const Now& now) = 0;
+  virtual std::string node_name() = 0;
+
+  /// Made at start, the same for every connection: hides which roles have a verifier.
+  virtual const Secret& node_secret() = 0;
+
+  /// Re-read when the file changed. The error names the file and what to do.
+  virtual Result<Credential> credential(const std::string& file) = 0;
+  /// The SCRAM verifier (`SCRAM-SHA-256$...`) of `role`.
+  virtual Result<Secret> verifier(const std::string& file, const std::string& role) = 0;
+
+  /// Compiled once for each list of rules, then shared.
+  virtual Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) = 0;
+
+  /// Which live flow owns a backend key; found only by the same agent towards the same server.
+  virtual void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) = 0;
+  virtual bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) = 0;
+
+  /// The protocol and target of a flow, once known, for `status` and `sessions list`.
+  virtual void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
+                        std::string_view protocol) = 0;
+};
+
+}  // namespace sallyport::flow

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the documents say, as plain structs: Agents and Targets for those who enrol and dial, Masks'
+// key files for the one who reads them. Everything here is owned by a Policy and lives as long.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sallyport/model/address.h"
+
+namespace sallyport::policy {
+
+/// Where something stands in a policy file; lines and columns count from 1.
+struct Place {
+  std::string path;
+  int line = 0;
+  int column = 0;
+
+  /// "billing.yaml:12:5"
+  std::string to_string() const;
+};
+
+/// One finding about a policy file. `message` is one lower-case line without a full stop; `hint` (may be
+/// empty) says what to write instead. Errors keep a policy from loading, warnings do not.
+struct Diagnostic {
+  std::string path;
+  int line = 0;
+  int column = 0;
+  std::string message;
+  std::string hint;
+  bool error = true;
+
+  /// "billing.yaml:12:5: error: unknown key `targt`; did you mean `target`?"
+  std::string to_string() const;
+};
+
+/// How tightly a workload must be held before it may act as an agent (DESIGN.md 4).
+enum class Level : uint8_t { observe, guarded, enforce };
+std::string_view to_string(Level level);
+
+/// What happens to connections to loopback addresses in a network namespace of the agent's own.
+enum class Loopback : uint8_t { local, divert };
+
+/// `exec: NAME` (root only) or `exec: {name: NAME, users: [deploy]}`.
+struct ExecWorkload {
+  std::string name;
+  std::vector<std::string> users;  ///< user names or decimal uids that may become the agent, besides root
+  Place where;
+};
+
+/// `cgroup: /path`: that cgroup below the cgroup2 root, and what is under it.
+struct CgroupWorkload {
+  std::string path;  ///< begins with "/", no "..", no trailing "/"
+  Place where;
+};
+
+struct Agent {
+  std::string name;
+  std::string owner;
+  std::vector<ExecWorkload> exec;
+  std::vector<CgroupWorkload> cgroups;
+  Loopback loopback = Loopback::local;
+  Level min_level = Level::enforce;
+  Place where;
+};
+
+/// libpq's sslmode, towards the server.
+enum class TlsMode : uint8_t { disable, allow, prefer, require, verify_ca, verify_full };
+std::string_view to_string(TlsMode mode);
+
+/// Whether the agent may or must speak TLS to Sallyport.
+enum class AgentTls : uint8_t { off, allow, require };
+std::string_view to_string(AgentTls tls);
+
+/// Authentication methods by strength. A server that asks for a weaker one than a Target's `auth.min`
+/// gets nothing.
+enum class AuthMethod : uint8_t { none, password, md5, scram_sha_256 };
+std::string_view to_string(AuthMethod method);
+
+/// One entry of Target.hosts: a host name or a prefix (an address is a full one), and a port.
+struct HostPattern {
+  std::string text;  ///< as written
+  std::string name;  ///< lower case without a trailing dot; empty: `prefix` counts
+  model::Prefix prefix;
+  uint16_t port = 0;
+  Place where;
+};
+
+struct Target {
+  std::string name;
+  std::string protocol;  ///< "postgres"
+  std::vector<HostPattern> hosts;
+  std::vector<std::string> databases;  ///< patterns as written; empty: any
+  std::vector<std::string> users;      ///< patterns as written; empty: any
+  TlsMode tls_mode = TlsMode::prefer;
+  std::string tls_ca_file;  ///< PEM roots for the server's certificate; empty: the system's
+  AgentTls agent_tls = AgentTls::allow;
+  std::string credential_file;  ///< "user:password" for the server; empty: none. At most one of these two
+  std::string verifier_file;    ///< SCRAM verifiers of roles; empty: none
+  /// Default: scram-sha-256 with a credential or verifier, else none (the agent's own password passes through).
+  AuthMethod auth_min = AuthMethod::none;
+  std::vector<std::string> masks;  ///< names of Masks that apply to everybody
+  uint32_t record_rows_max = 0;
+  Place where;
+};
+
+/// A key for `with: {hash: {key: NAME}}`; names are unique in a policy.
+struct MaskKey {
+  std::string name;
+  std::string file;
+  Place where;
+};
+
+}  // namespace sallyport::policy

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decisions for programs and for people: `policy explain`.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "sallyport/model/decision.h"
+#include "sallyport/model/operation.h"
+
+namespace sallyport::policy {
+
+/// {"decision":"allow|hold|deny","causes":["NAME"],"operation":{"kind":"sql"},
+///  "effects":[{"class","object","access","columns":[…]}],"masks":[{"column","strategy","because"}],"hint":"…"}
+/// `columns` is ["*"] where all columns count. `masks` are those that concern a relation the operation reads;
+/// a detector's column is "*". `hint` is "" where there is none.
+nlohmann::json explain_json(const model::Decision& decision, const model::Operation& operation);
+
+/// The same for a terminal, with each cause's words and place; ends in a newline.
+std::string explain_text(const model::Decision& decision, const model::Operation& operation);
+
+/// "update public.invoices (amount)": one effect in words, as causes and explain say it.
+std::string describe(const model::Effect& effect);
+
+}  // namespace sallyport::policy

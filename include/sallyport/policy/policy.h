@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documents in, decisions out. A Policy is an immutable, validated snapshot: built whole by load() or
+// not at all, shared by all threads, replaced by another snapshot. Pure: texts, addresses and the time
+// are handed in. Semantics: docs/policy.md.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sallyport/base/result.h"
+#include "sallyport/model/address.h"
+#include "sallyport/model/decision.h"
+#include "sallyport/model/effect.h"
+#include "sallyport/model/operation.h"
+#include "sallyport/model/principal.h"
+#include "sallyport/policy/document.h"
+
+namespace sallyport::policy {
+
+class Policy;
+struct Compiled;  // private: userspace/policy/compiled.h
+
+/// One file: YAML (or JSON) with any number of documents.
+struct Source {
+  std::string path;  ///< for messages only
+  std::string text;
+};
+
+struct LoadOptions {
+  int64_t wall_ns = 0;  ///< now; 0: no warnings about what is past
+  uint64_t epoch = 0;   ///< goes into every Decision of this snapshot
+  /// The caller enforces Obligations::limits. Without it a document with `limits` is an error: a limit
+  /// that nobody counts must not look like one.
+  bool limits_enforced = false;
+};
+
+struct Loaded {
+  std::shared_ptr<const Policy> policy;
+  std::vector<Diagnostic> warnings;
+};
+
+/// Reads and checks all documents together. Any error: no policy, all findings (errors and warnings, by
+/// path, line, column). Never throws, whatever the text; bounded by limits::kPolicy*.
+std::expected<Loaded, std::vector<Diagnostic>> load(const std::vector<Source>& sources,
+                                                    const LoadOptions& options = {});
+
+/// Addresses of the host names in policy (lower case), resolved by the caller.
+using HostAddresses = std::map<std::string, std::vector<model::IpAddress>, std::less<>>;
+
+/// Which Target a destination is. Neither: not listed. `other`: a second one fits equally well, and the
+/// connection must be refused naming both. `host` is the entry that matched; its name, if any, is what
+/// the server's certificate must be for.
+struct TargetMatch {
+  const Target* target = nullptr;
+  const HostPattern* host = nullptr;
+  const Target* other = nullptr;
+};
+
+/// A rule as decisions name it; owned by the Policy.
+struct NamedRule {
+  std::string name;   ///< "billing-bot-invoices.allow[0]", "baseline.catalogue"
+  std::string text;   ///< "allow: [{sql: {statements: [select]}}]"
+  std::string where;  ///< "file:line:column", or empty for a baseline
+};
+
+/// The cheap half of a decision, without allocation for the common allow. Pointers live as long as the Policy.
+struct Judgement {
+  model::Outcome outcome = model::Outcome::deny;
+  /// The rules that caused it, first come first: for deny those that deny, for hold those that hold, for
+  /// allow those that cover. At most kCausesMax; nullptr behind the last. For a deny none: no rule covers.
+  static constexpr size_t kCausesMax = 8;
+  const NamedRule* causes[kCausesMax] = {};
+  size_t effect = 0;                                ///< for deny: index of the first effect that is refused
+  const model::Obligations* obligations = nullptr;  ///< nullptr when denied
+  int64_t expires_wall_ns = 0;                      ///< 0: only on change
+};
+
+class Policy {
+ public:
+  explicit Policy(std::unique_ptr<const Compiled> compiled);
+  ~Policy();
+  Policy(const Policy&) = delete;
+  Policy& operator=(const Policy&) = delete;
+
+  uint64_t epoch() const;
+  std::span<const Agent> agents() const;
+  std::span<const Target> targets() const;
+  const Agent* find_agent(std::string_view name) const;
+  const Target* find_target(std::string_view name) const;
+
+  /// The agent that `sallyport exec --agent NAME` makes of a caller: `user` is the caller's login name (may
+  /// be empty), `uid` its uid. The error says whether the name is unknown or the caller may not.
+  Result<const Agent*> agent_for_exec(std::string_view name, std::string_view user, uint32_t uid) const;
+
+  /// The agent whose `cgroup` is `path` or its nearest ancestor; nullptr: nobody's. `path` begins with "/".
+  const Agent* agent_for_cgroup(std::string_view path) const;
+
+  /// Host names in Targets, lower case, sorted, unique: to be resolved and handed to match_target().
+  std::vector<std::string> host_names() const;
+
+  /// The most specific Target: a host name or full address before the longest prefix.
+  TargetMatch match_target(const model::Endpoint& destination, const HostAddresses& resolved) const;
+
+  /// All key files that `hash` masks need, by name.
+  std::span<const MaskKey> mask_keys() const;
+
+  /// What policy says about an operation of `principal.agent` on `operation.target` at `wall_ns`. Always
+  /// names its causes; a deny carries a hint.
+  model::Decision decide(const model::Principal& principal, const model::Operation& operation, int64_t wall_ns) const;
+
+  /// The same on effects alone, for the hot path: same outcome, no strings made.
+  Judgement judge(std::string_view agent, std::string_view target, std::span<const model::Effect> effects,
+                  int64_t wall_ns) const;
+
+  /// No deny or hold rule, and rules that cover every statement, `unknown` ones too: whatever an operation turns out
+  /// to do, it is allowed, so nobody needs to look anything up. Masks and limits are apart from this.
+  bool passes_everything(std::string_view agent, std::string_view target, int64_t wall_ns) const;
+
+ private:
+  std::unique_ptr<const Compiled> compiled_;
+};
+
+}  // namespace sallyport::policy

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of a server's catalogue, as plain facts. This module never looks anything up: what an
+// analysis lacks it names in a Missing, the caller asks the server, adds the answers and calls again.
+// A Catalogue holds for one session at one moment: names resolve as that session's search_path does.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace sallyport::sql {
+
+/// A name as a statement wrote it, folded as PostgreSQL folds it (and cut at 63 bytes). An empty
+/// schema means unqualified. "pg_temp" is kept as a schema of that name.
+struct RelationName {
+  std::string schema;
+  std::string name;
+  auto operator<=>(const RelationName&) const = default;
+};
+
+/// What one relation is. `found` false: the server has no such visible relation.
+struct RelationFact {
+  /// Commands that run code, or touch relations, which the statement does not show.
+  enum Hidden : uint8_t {
+    on_select = 1,     ///< row-security policies (pg_policy, when relrowsecurity), rewrite rules
+    on_insert = 2,     ///< rules, triggers that are not internal, row security, defaults, checks,
+                       ///< generated columns or index expressions with functions outside pg_catalog
+    on_update = 4,     ///< the same, and internal triggers of ON UPDATE CASCADE / SET keys
+    on_delete = 8,     ///< the same, and internal triggers of ON DELETE CASCADE / SET keys
+    on_truncate = 16,  ///< TRUNCATE triggers
+  };
+
+  bool found = false;
+  uint32_t oid = 0;
+  std::string schema;  ///< "pg_temp" for temporary relations, whatever pg_temp_N is called
+  std::string name;
+  char kind = 'r';  ///< pg_class.relkind: r p v m f S i I c t
+  bool temporary = false;
+  uint8_t hidden = 0;                    ///< Hidden bits, of the relation itself or of any descendant
+  std::vector<std::string> columns;      ///< by attnum - 1, dropped ones ""; empty: not known
+  std::vector<std::string> family;       ///< "schema.name" of every inheritance or partition ancestor and descendant
+  std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
+  std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
+};
+
+/// Asked for when an unqualified call names a function of pg_catalog that is known to be harmless.
+struct FunctionFact {
+  bool shadowed = false;  ///< a function of that name outside pg_catalog is visible
+};
+
+struct Catalogue {
+  std::map<RelationName, std::shared_ptr<const RelationFact>> relations;
+  std::map<RelationName, FunctionFact> functions;
+  /// For use without a server: relations are plain tables as written, unqualified ones in pg_catalog
+  /// if they are a system relation's name, else in public; columns are not known; nothing is shadowed.
+  bool assume_plain = false;
+};
+
+/// Facts without which an analysis cannot end. Never empty when returned.
+struct Missing {
+  std::set<RelationName> relations;
+  std::set<RelationName> functions;
+};
+
+}  // namespace sallyport::sql

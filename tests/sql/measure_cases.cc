@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a file of hostile and of harmless statements with what a real server touched for each, and
+// prints how many are covered by effects:
+//   sql_measure hostile_sql.jsonl [catalogue.jsonl]
+// The catalogue (dump_catalogue.sql prints one from the companion schema) answers Missing; without it
+// relations are assumed to be plain tables, and cases that only a catalogue decides count apart.
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "render.h"
+#include "sallyport/sql/analysis.h"
+
+namespace {
+
+using namespace sallyport;  // NOLINT: one small program
+using nlohmann::json;
+
+/// What earlier messages of a case prepared and declared.
+class Session final : public sql::SessionNames {
+ public:
+  const sql::Statement* prepared(std::string_view name) const override { return find(prepared_, name); }
+  const sql::Statement* cursor(std::string_view name) const override { return find(cursors_, name); }
+  void note(const sql::Analysis& analysis) {
+    for (const sql::Statement& statement : analysis.statements) {
+      if (!statement.name_change.has_value()) continue;
+      const sql::NameChange& change = *statement.name_change;
+      if (change.kind == sql::NameChange::prepare) prepared_[change.name] = statement;
+      if (change.kind == sql::NameChange::declare_cursor) cursors_[change.name] = statement;
+    }
+  }
+
+ private:
+  using Map = std::map<std::string, sql::Statement, std::less<>>;
+  static const sql::Statement* find(const Map& map, std::string_view name) {
+    auto found = map.find(name);
+    return found == map.end() ? nullptr : &found->second;
+  }
+  Map prepared_, cursors_;
+};
+
+/// A catalogue read from a file; `path` is what the session's search_path would be.
+class FileCatalogue {
+ public:
+  explicit FileCatalogue(const char* path) {
+    if (path == nullptr) {
+      catalogue_.assume_plain = true;
+      return;
+    }
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+      if (line.empty() || line[0] != '{') continue;
+      json row = json::parse(line);
+      auto fact = std::make_shared<sql::RelationFact>();
+      fact->found = true;
+      fact->oid = row["oid"];
+      fact->schema = row["schema"];
+      fact->name = row["name"];
+      fact->kind = row["kind"].get<std::string>()[0];
+      fact->hidden = row["hidden"];
+      fact->columns = row["columns"].get<std::vector<std::string>>();
+      fact->family = row["family"].get<std::vector<std::string>>();
+      fact->descendants = row["descendants"].get<std::vector<std::string>>();
+      fact->sequences = row["sequences"].get<std::vector<std::string>>();
+      catalogue_.relations[{fact->schema, fact->name}] = fact;
+    }
+  }
+
+  sql::Analysis analyse(const std::string& text, const std::vector<std::string>& path, const Session& session) {
+    sql::Settings settings;
+    settings.creation_schema = path.empty() ? "public" : path[0];
+    sql::Catalogue catalogue = catalogue_;
+    for (int round = 0; round < 4; ++round) {
+      auto answer = sql::analyse(text, settings, catalogue, session);
+      if (auto* analysis = std::get_if<sql::Analysis>(&answer)) return std::move(*analysis);
+      const auto& missing = std::get<sql::Missing>(answer);
+      for (const sql::RelationName& name : missing.relations) catalogue.relations[name] = find(name, path);
+      for (const sql::RelationName& name : missing.functions) catalogue.functions[name] = {};
+    }
+    return {};
+  }
+
+ private:
+  std::shared_ptr<const sql::RelationFact> find(const sql::RelationName& name, const std::vector<std::string>& path) {
+    std::vector<std::string> schemas = {name.schema};
+    if (name.schema.empty()) {
+      schemas = {"pg_catalog"};
+      schemas.insert(schemas.end(), path.begin(), path.end());
+    }
+    for (const std::string& schema : schemas) {
+      auto found = catalogue_.relations.find({schema, name.name});
+      if (found != catalogue_.relations.end()) return found->second;
+    }
+    return std::make_shared<sql::RelationFact>();
+  }
+
+  sql::Catalogue catalogue_;
+};
+
+bool names(const sql::Analysis& analysis, const std::string& object) {
+  for (const sql::Statement& statement : analysis.statements)
+    for (const model::Effect& effect : statement.effects) {
+      if (effect.kind == model::ObjectKind::relation && effect.object == object) return true;
+      // Roles live in pg_authid.
+      if (effect.kind == model::ObjectKind::role && object == "pg_catalog.pg_authid") return true;
+    }
+  return false;
+}
+
+bool unknown(const sql::Analysis& analysis) {
+  for (const sql::Statement& statement : analysis.statements)
+    for (const model::Effect& effect : statement.effects)
+      if (effect.statement_class == model::kUnknownClass) return true;
+  return false;
+}
+
+struct Tally {
+  int all = 0, covered = 0, benign = 0, benign_clean = 0;
+};
+
+void print_miss(const json& row, const sql::Analysis& analysis, const char* why) {
+  std::printf("%s %s [%s]\n  %s\n", why, row["id"].get<std::string>().c_str(),
+              row["decidable"].get<std::string>().c_str(), row["sql"].get<std::string>().c_str());
+  for (const sql::Statement& statement : analysis.statements) std::printf("    %s\n", render(statement).c_str());
+  if (!analysis.parsed) std::printf("    %s\n", analysis.parse_error.c_str());
+}
+
+void judge(const json& row, FileCatalogue& catalogue, std::map<std::string, Tally>& tallies) {
+  Session session;
+  std::vector<std::string> path = {"public"};
+  bool path_changed = false;
+  for (const json& setup : row.value("setup", json::array())) {
+    std::string text = setup.get<std::string>();
+    session.note(catalogue.analyse(text, path, session));
+    if (text.starts_with("SET search_path = ")) path = {text.substr(18)}, path_changed = true;
+  }
+  sql::Analysis analysis = catalogue.analyse(row["sql"], path, session);
+  Tally& tally = tallies[row["decidable"]];
+  std::vector<std::string> touches = row.contains("touches_last") ? row["touches_last"] : row["touches"];
+  bool is_unknown = unknown(analysis);
+  bool covered = is_unknown || std::all_of(touches.begin(), touches.end(), [&](const std::string& object) {
+                   // Offline a changed search_path cannot be known; the daemon asks the server.
+                   return names(analysis, object) || (path_changed && object.starts_with("pg_temp."));
+                 });
+  // What lies behind a system view is the policy baseline's matter, by the view's own name.
+  if (!covered && row.contains("via")) {
+    std::vector<std::string> via = row["via"];
+    covered = std::any_of(via.begin(), via.end(), [&](const std::string& view) {
+      return view.starts_with("pg_catalog.") && names(analysis, view);
+    });
+  }
+  ++tally.all;
+  tally.covered += covered;
+  if (!covered) print_miss(row, analysis, "MISSED");
+  if (!row.value("benign", false)) return;
+  ++tally.benign;
+  tally.benign_clean += !is_unknown;
+  if (is_unknown) print_miss(row, analysis, "FALSE ALARM");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2 || argc > 3) {
+    std::fprintf(stderr, "usage: sql_measure CASES.jsonl [CATALOGUE.jsonl]\n");
+    return 2;
+  }
+  FileCatalogue catalogue(argc == 3 ? argv[2] : nullptr);
+  std::ifstream file(argv[1]);
+  std::map<std::string, Tally> tallies;
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty()) judge(json::parse(line), catalogue, tallies);
+  Tally sum;
+  std::printf("%-10s %6s %8s %8s %14s\n", "decidable", "cases", "covered", "benign", "without alarm");
+  for (const auto& [name, tally] : tallies) {
+    std::printf("%-10s %6d %8d %8d %14d\n", name.c_str(), tally.all, tally.covered, tally.benign, tally.benign_clean);
+    sum.all += tally.all, sum.covered += tally.covered;
+    sum.benign += tally.benign, sum.benign_clean += tally.benign_clean;
+  }
+  std::printf("%-10s %6d %8d %8d %14d\n", "all", sum.all, sum.covered, sum.benign, sum.benign_clean);
+  return sum.covered == sum.all && sum.benign == sum.benign_clean ? 0 : 1;
+}

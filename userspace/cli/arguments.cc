@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/arguments.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/completion.h"
+#include "cli/output.h"
+#include "cli/roles.h"
+#include "cli/verbs.h"
+#include "sallyport/launch/exec.h"
+
+namespace sallyport::cli {
+namespace {
+
+/// Holds what the options write to, and the verb that was chosen.
+class Parser {
+ public:
+  Parser();
+  int run(std::vector<std::string> words);
+
+ private:
+  using Verb = std::function<int()>;
+  CLI::App& add(CLI::App& to, const char* name, const char* what, const char* example, Verb verb);
+  void add_daemon();
+  void add_exec();
+  void add_state_verbs();
+  void add_policy();
+  void add_sessions();
+  void add_completion();
+  int start_daemon();
+  int complete();
+
+  CLI::App app_{"Sallyport: what automation agents may do, decided and recorded on the node", "sallyport"};
+  Verb verb_;
+  Common common_;
+  std::string output_ = "text";
+  daemon::DaemonOptions daemon_;
+  std::vector<std::string> roles_;
+  ExecArguments exec_;
+  PolicyArguments policy_;
+  SessionsArguments sessions_;
+  DoctorArguments doctor_;
+  std::string shell_;
+};
+
+Parser::Parser() {
+  app_.require_subcommand(1);
+  app_.fallthrough();
+  app_.set_version_flag("--version", SALLYPORT_VERSION);
+  app_.add_option("--socket", common_.socket, "the daemon's control socket")
+      ->envname("SALLYPORT_SOCKET")
+      ->capture_default_str();
+  app_.add_option("-o,--output", output_, "tables for people, JSON for programs")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  app_.footer(
+      "exit codes: 0 done, 1 refused or found something, 2 used wrongly;\n"
+      "exec: the command's own, 125 our failure, 126 not executable, 127 not found\n"
+      "example: sallyport exec --agent billing-bot -- psql -h db.internal invoices");
+  add_daemon();
+  add_exec();
+  add_state_verbs();
+  add_policy();
+  add_sessions();
+  add_completion();
+}
+
+CLI::App& Parser::add(CLI::App& to, const char* name, const char* what, const char* example, Verb verb) {
+  CLI::App& added = *to.add_subcommand(name, what);
+  added.fallthrough();
+  added.footer(std::string("example: ") + example);
+  // Of nested verbs the innermost runs last, and stays.
+  if (verb) added.final_callback([this, verb = std::move(verb)] { verb_ = verb; });
+  return added;
+}
+
+void Parser::add_daemon() {
+  CLI::App& verb = add(app_, "daemon", "run the node daemon in the foreground",
+                       "sudo sallyport daemon --policy /etc/sallyport/policy --role viewer=@auditors",
+                       [this] { return start_daemon(); });
+  verb.add_option("--policy", daemon_.policy_dir, "folder of policy files")->capture_default_str();
+  verb.add_option("--state", daemon_.state_dir, "folder of records and keys")->capture_default_str();
+  verb.add_option("--run-dir", daemon_.run_dir, "folder of sockets")->capture_default_str();
+  verb.add_option("--cgroup-root", daemon_.cgroup2_root, "mount point of cgroup2; else found");
+  verb.add_option("--bpffs", daemon_.bpffs_root, "mount point of bpffs")->capture_default_str();
+  verb.add_option("--workers", daemon_.workers, "threads; 0: one a processor")->capture_default_str();
+  verb.add_option("--log-level", daemon_.log_level)
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  verb.add_option("--role", roles_, "give a role: viewer|operator|approver|admin=USER,@GROUP,…");
+}
+
+void Parser::add_exec() {
+  CLI::App& verb = add(app_, "exec", "run a command as an agent on this host: exec --agent NAME -- CMD [ARG …]",
+                       "sallyport exec --agent billing-bot -- psql -h db.internal invoices",
+                       [this] { return run_exec(common_, exec_); });
+  verb.add_option("--agent", exec_.agent, "name in policy")->required();
+  verb.add_flag("--allow-root", exec_.allow_root, "as uid 0: it keeps the machine's files and other users' names");
+}
+
+void Parser::add_state_verbs() {
+  add(app_, "status", "what the daemon does", "sallyport status -o json", [this] { return run_status(common_); });
+  add(app_, "agents", "agents in policy and their workloads", "sallyport agents",
+      [this] { return run_agents(common_); });
+  CLI::App& doctor = add(app_, "doctor", "what this machine can and cannot do", "sudo sallyport doctor",
+                         [this] { return run_doctor(common_, doctor_); });
+  doctor.add_option("--policy", doctor_.policy, "folder of policy files")->capture_default_str();
+  doctor.add_option("--state", doctor_.state, "folder of records")->capture_default_str();
+}
+
+void Parser::add_policy() {
+  CLI::App& group =
+      add(app_, "policy", "write, check, test and explain policy", "sallyport policy check ./policy", nullptr);
+  group.require_subcommand(1);
+  CLI::App& fresh =
+      add(group, "new", "print a first policy for an agent and a database",
+          "sallyport policy new --agent billing-bot --target postgres://db.internal/invoices > billing.yaml",
+          [this] { return run_policy_new(policy_); });
+  fresh.add_option("--agent", policy_.agent, "name of the agent")->required();
+  fresh.add_option("--target", policy_.target, "postgres://host[:port]/database")->required();
+  CLI::App& check = add(group, "check", "find what is wrong in a folder or file", "sallyport policy check ./policy",
+                        [this] { return run_policy_check(common_, policy_); });
+  check.add_option("path,--policy", policy_.path, "folder or file")->capture_default_str();
+  CLI::App& test = add(group, "test", "run the *.test.yaml of a folder", "sallyport policy test ./policy",
+                       [this] { return run_policy_test(common_, policy_); });
+  test.add_option("path,--policy", policy_.path, "folder or file")->capture_default_str();
+  CLI::App& explain =
+      add(group, "explain", "say what policy makes of a statement, and why",
+          "sallyport policy explain --policy ./policy --agent billing-bot --target invoices-db 'SELECT 1'",
+          [this] { return run_policy_explain(common_, policy_); });
+  explain.add_option("--policy", policy_.path, "folder or file")->capture_default_str();
+  explain.add_option("--agent", policy_.agent)->required();
+  explain.add_option("--target", policy_.target)->required();
+  explain.add_option("statement", policy_.sql, "SQL text")->required();
+  add(group, "reload", "make the daemon read its policy now", "sudo sallyport policy reload",
+      [this] { return run_policy_reload(common_); });
+}
+
+void Parser::add_sessions() {
+  CLI::App& group = add(app_, "sessions", "what agents did", "sallyport sessions list", nullptr);
+  group.require_subcommand(1);
+  auto add_records = [this](CLI::App& verb) {
+    verb.add_option("--records", sessions_.records, "read this folder, do not ask the daemon");
+  };
+  CLI::App& list = add(group, "list", "sessions, the newest last", "sallyport sessions list --agent billing-bot",
+                       [this] { return run_sessions_list(common_, sessions_); });
+  list.add_option("--agent", sessions_.agent);
+  list.add_option("--target", sessions_.target);
+  list.add_option("--limit", sessions_.limit, "at most so many")->capture_default_str();
+  list.add_flag("--denied", sessions_.denied_only, "only those with a refusal");
+  add_records(list);
+  CLI::App& show = add(group, "show", "one session: every operation, decision, cause", "sallyport sessions show 01J9Z3",
+                       [this] { return run_sessions_show(common_, sessions_); });
+  show.add_option("session", sessions_.id, "id, or its beginning")->required();
+  add_records(show);
+  CLI::App& replay = add(group, "replay", "one session as it went by", "sallyport sessions replay --speed 10 01J9Z3",
+                         [this] { return run_sessions_replay(common_, sessions_); });
+  replay.add_option("session", sessions_.id, "id, or its beginning")->required();
+  replay.add_option("--speed", sessions_.speed, "so many times faster; 0 does not wait")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_records(replay);
+}
+
+void Parser::add_completion() {
+  CLI::App& verb = add(app_, "completion", "print a completion script for a shell",
+                       "source <(sallyport completion bash)", [this] { return complete(); });
+  verb.add_option("shell", shell_, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}));
+}
+
+int Parser::complete() {
+  print(completion_script(app_, shell_));
+  return kDone;
+}
+
+int Parser::start_daemon() {
+  for (const std::string& text : roles_) {
+    auto binding = parse_role_binding(text);
+    if (!binding) {
+      print_error(binding.error());
+      return kUsage;
+    }
+    daemon_.roles.push_back(std::move(*binding));
+  }
+  if (app_.get_option("--socket")->count() > 0) daemon_.control_socket = common_.socket;
+#ifdef SALLYPORT_WITH_DAEMON
+  return daemon::run_daemon(daemon_);
+#else
+  print_error({"this build has no daemon", "build userspace/daemon"});
+  return kFound;
+#endif
+}
+
+int Parser::run(std::vector<std::string> words) {
+  // What stands behind exec's `--` is another program's business.
+  const bool exec = std::ranges::find(words, "exec") != words.end();
+  const auto mark = std::ranges::find(words, "--");
+  if (exec && mark != words.end()) {
+    exec_.command.assign(mark + 1, words.end());
+    words.erase(mark, words.end());
+  }
+  std::ranges::reverse(words);  // as CLI11 takes them
+  try {
+    app_.parse(std::move(words));
+  } catch (const CLI::ParseError& error) {
+    const int code = app_.exit(error);
+    if (code == 0) return kDone;  // --help, --version
+    return exec ? launch::kExitFailed : kUsage;
+  }
+  common_.json = output_ == "json";
+  return verb_ ? verb_() : kUsage;
+}
+
+}  // namespace
+
+int run(int count, char** values) {
+  Parser parser;
+  return parser.run({values + 1, values + count});
+}
+
+}  // namespace sallyport::cli

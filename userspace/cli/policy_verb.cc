@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policy verbs work on files alone; no daemon is asked but by `reload`.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/output.h"
+#include "cli/policy_files.h"
+#include "cli/verbs.h"
+#include "sallyport/base/clock.h"
+#include "sallyport/control/client.h"
+#include "sallyport/policy/author.h"
+#include "sallyport/policy/explain.h"
+#include "sallyport/sql/analysis.h"
+
+namespace sallyport::cli {
+namespace {
+
+using nlohmann::json;
+using policy::Diagnostic;
+
+json diagnostics_json(const std::vector<Diagnostic>& found) {
+  json list = json::array();
+  for (const Diagnostic& each : found)
+    list.push_back({{"path", each.path},
+                    {"line", each.line},
+                    {"column", each.column},
+                    {"severity", each.error ? "error" : "warning"},
+                    {"message", each.message},
+                    {"hint", each.hint}});
+  return list;
+}
+
+void print_diagnostics(const std::vector<Diagnostic>& found) {
+  std::fflush(stdout);
+  for (const Diagnostic& each : found) fmt::print(stderr, "{}\n", each.to_string());
+}
+
+/// The policy of the files, or nothing after its errors were printed.
+std::shared_ptr<const policy::Policy> load_or_report(const PolicyFiles& files) {
+  auto loaded = policy::load(files.documents, {.wall_ns = read_clocks().wall_ns});
+  if (loaded) return loaded->policy;
+  print_diagnostics(loaded.error());
+  return nullptr;
+}
+
+std::string plural(size_t count, std::string_view word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
+/// What a text does where every relation is a plain table, as no server can be asked.
+Result<std::vector<model::Effect>> effects_of(std::string_view text) {
+  sql::Catalogue plain;
+  plain.assume_plain = true;
+  const auto answer = sql::analyse(text, {}, plain, sql::NoSessionNames{});
+  const auto* analysis = std::get_if<sql::Analysis>(&answer);
+  if (analysis == nullptr) return fail("the statement cannot be told without a server");
+  std::vector<model::Effect> effects;
+  for (const sql::Statement& statement : analysis->statements) {
+    for (const model::Effect& effect : statement.effects) {
+      if (std::ranges::find(effects, effect) == effects.end()) effects.push_back(effect);
+    }
+  }
+  return effects;
+}
+
+/// The agent and target must be in policy: an unknown name would only explain itself.
+Result<> known(const policy::Policy& policy, const PolicyArguments& arguments) {
+  auto names = [](const auto& list) {
+    std::string out;
+    for (const auto& each : list) out.append(out.empty() ? "there is: " : ", ").append(each.name);
+    return out;
+  };
+  if (policy.find_agent(arguments.agent) == nullptr)
+    return fail(fmt::format("no Agent `{}` in policy", arguments.agent), names(policy.agents()));
+  if (policy.find_target(arguments.target) == nullptr)
+    return fail(fmt::format("no Target `{}` in policy", arguments.target), names(policy.targets()));
+  return {};
+}
+
+json test_json(const policy::TestResult& result) {
+  return {{"name", result.name},
+          {"where", result.where.to_string()},
+          {"passed", result.passed},
+          {"message", result.message}};
+}
+
+}  // namespace
+
+int run_policy_new(const PolicyArguments& arguments) {
+  auto address = policy::parse_target_url(arguments.target);
+  auto text = address ? policy::render_new(arguments.agent, *address) : std::unexpected(address.error());
+  if (!text) {
+    print_error(text.error());
+    return kUsage;
+  }
+  print(*text);
+  return kDone;
+}
+
+int run_policy_check(const Common& common, const PolicyArguments& arguments) {
+  const auto files = read_policy_files(arguments.path);
+  if (!files) {
+    print_error(files.error());
+    return kUsage;
+  }
+  const auto loaded = policy::load(files->documents, {.wall_ns = read_clocks().wall_ns});
+  const std::vector<Diagnostic>& found = loaded ? loaded->warnings : loaded.error();
+  if (common.json) {
+    print_json({{"ok", loaded.has_value()}, {"findings", diagnostics_json(found)}});
+    return loaded ? kDone : kFound;
+  }
+  print_diagnostics(found);
+  if (!loaded) {
+    const auto errors = static_cast<size_t>(std::ranges::count_if(found, &Diagnostic::error));
+    fmt::print(stderr, "{}\n", plural(errors, "error"));
+    return kFound;
+  }
+  print(fmt::format("ok: {}, {}, {}\n", plural(loaded->policy->agents().size(), "agent"),
+                    plural(loaded->policy->targets().size(), "target"), plural(found.size(), "warning")));
+  return kDone;
+}
+
+int run_policy_test(const Common& common, const PolicyArguments& arguments) {
+  const auto files = read_policy_files(arguments.path);
+  if (!files) {
+    print_error(files.error());
+    return kUsage;
+  }
+  const auto policy = load_or_report(*files);
+  if (!policy) return kFound;
+  std::vector<policy::TestResult> results;
+  for (const policy::Source& tests : files->tests) {
+    auto ran = policy::run_tests(*policy, tests, effects_of, read_clocks().wall_ns);
+    if (!ran) {
+      print_diagnostics(ran.error());
+      return kFound;
+    }
+    std::ranges::move(*ran, std::back_inserter(results));
+  }
+  const auto failed = static_cast<size_t>(std::ranges::count(results, false, &policy::TestResult::passed));
+  if (common.json) {
+    json list = json::array();
+    for (const policy::TestResult& each : results) list.push_back(test_json(each));
+    print_json({{"passed", results.size() - failed}, {"failed", failed}, {"cases", std::move(list)}});
+  } else {
+    for (const policy::TestResult& each : results) {
+      if (!each.passed) print(fmt::format("FAIL {}: {}\n{}\n", each.where.to_string(), each.name, each.message));
+    }
+    print(fmt::format("{} passed, {} failed\n", results.size() - failed, failed));
+  }
+  if (results.empty()) print_error({fmt::format("no tests in `{}`", arguments.path), "name them *.test.yaml"});
+  return failed == 0 && !results.empty() ? kDone : kFound;
+}
+
+int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
+  const auto files = read_policy_files(arguments.path);
+  if (!files) {
+    print_error(files.error());
+    return kUsage;
+  }
+  const auto policy = load_or_report(*files);
+  if (!policy) return kFound;
+  const auto names = known(*policy, arguments);
+  auto effects = names ? effects_of(arguments.sql) : std::unexpected(names.error());
+  if (!effects) {
+    print_error(effects.error());
+    return kUsage;
+  }
+  const model::Operation operation{1, 0, arguments.target,
+                                   model::Sql{model::Sql::Source::query, arguments.sql, std::move(*effects)}};
+  model::Principal principal;
+  principal.agent = arguments.agent;
+  const model::Decision decision = policy->decide(principal, operation, read_clocks().wall_ns);
+  if (common.json) {
+    print_json(policy::explain_json(decision, operation));
+  } else {
+    print(policy::explain_text(decision, operation));
+    print("note: no server was asked; relations are taken as plain tables, unqualified names as in schema public\n");
+  }
+  return decision.outcome == model::Outcome::allow ? kDone : kFound;
+}
+
+int run_policy_reload(const Common& common) {
+  const auto answer = control::Client(common.socket).post("/v1/policy/reload", json::object());
+  if (!answer) {
+    print_error(answer.error());
+    return kFound;
+  }
+  if (common.json) {
+    print_json(*answer);
+  } else {
+    print(fmt::format("{} is in force, epoch {}\n", text_of(*answer, "directory"), text_of(*answer, "epoch")));
+  }
+  return kDone;
+}
+
+}  // namespace sallyport::cli

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "sallyport/control/client.h"
+
+namespace sallyport::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string list_text(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_array() || found->empty()) return "none";
+  std::string out;
+  for (const json& each : *found) {
+    if (each.is_string()) out.append(out.empty() ? "" : ", ").append(each.get<std::string>());
+  }
+  return out;
+}
+
+void print_status(const json& status) {
+  auto line = [](std::string_view name, const std::string& value) { print(fmt::format("{:<10}{}\n", name, value)); };
+  line("version", text_of(status, "version"));
+  line("daemon", "pid " + text_of(status, "pid") + ", since " + text_of(status, "started"));
+  line("level", text_of(status, "level") + "; open: " + list_text(status, "open"));
+  const json policy = status.value("policy", json::object());
+  line("policy", text_of(policy, "directory") +
+                     (policy.value("loaded", false)
+                          ? ", epoch " + text_of(policy, "epoch") + " of " + text_of(policy, "loaded_at")
+                          : ", not loaded: agents are refused"));
+  if (const std::string error = text_of(policy, "error"); error != "-") line("", "last reload failed: " + error);
+  line("workloads", text_of(status, "workloads"));
+  line("flows", text_of(status, "flows"));
+  line("records", text_of(status, "records"));
+}
+
+}  // namespace
+
+int run_status(const Common& common) {
+  const auto status = control::Client(common.socket).get("/v1/status");
+  if (!status) {
+    print_error(status.error());
+    return kFound;
+  }
+  if (common.json) {
+    print_json(*status);
+  } else {
+    print_status(*status);
+  }
+  const json policy = status->value("policy", json::object());
+  return policy.value("loaded", false) && text_of(policy, "error") == "-" ? kDone : kFound;
+}
+
+int run_agents(const Common& common) {
+  const auto agents = control::Client(common.socket).get("/v1/agents");
+  if (!agents) {
+    print_error(agents.error());
+    return kFound;
+  }
+  if (common.json) {
+    print_json(*agents);
+    return kDone;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const json& agent : *agents) {
+    const auto workloads = agent.find("workloads");
+    rows.push_back({text_of(agent, "name"), text_of(agent, "owner"), text_of(agent, "min_level"),
+                    workloads == agent.end() ? "-" : std::to_string(workloads->size()), text_of(agent, "flows")});
+  }
+  print_table({"AGENT", "OWNER", "MIN LEVEL", "WORKLOADS", "FLOWS"}, rows);
+  return kDone;
+}
+
+}  // namespace sallyport::cli

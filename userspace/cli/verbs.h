@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What each verb is told, and the verbs. arguments.cc fills the structs; a verb prints and returns its
+// exit code: 0 done, 1 refused or found something, 2 used wrongly (`exec`: see launch/exec.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sallyport/daemon/daemon.h"
+
+namespace sallyport::cli {
+
+inline constexpr int kDone = 0;
+inline constexpr int kFound = 1;
+inline constexpr int kUsage = 2;
+
+/// Options that every verb takes.
+struct Common {
+  std::string socket{control::kDefaultSocket};
+  bool json = false;
+};
+
+struct ExecArguments {
+  std::string agent;
+  bool allow_root = false;
+  std::vector<std::string> command;
+};
+
+struct PolicyArguments {
+  std::string path = "/etc/sallyport/policy";  ///< folder or file
+  std::string agent;
+  std::string target;  ///< name, or for `new` a URL
+  std::string sql;
+};
+
+struct SessionsArguments {
+  std::string records;  ///< folder to read without the daemon; empty: ask the daemon
+  std::string id;       ///< or its beginning
+  std::string agent;
+  std::string target;
+  uint32_t limit = 100;
+  bool denied_only = false;
+  double speed = 1;  ///< replay: 0 does not wait
+};
+
+struct DoctorArguments {
+  std::string policy = "/etc/sallyport/policy";
+  std::string state = "/var/lib/sallyport";
+};
+
+int run_exec(const Common& common, const ExecArguments& arguments);
+int run_status(const Common& common);
+int run_agents(const Common& common);
+int run_doctor(const Common& common, const DoctorArguments& arguments);
+int run_policy_new(const PolicyArguments& arguments);
+int run_policy_check(const Common& common, const PolicyArguments& arguments);
+int run_policy_test(const Common& common, const PolicyArguments& arguments);
+int run_policy_explain(const Common& common, const PolicyArguments& arguments);
+int run_policy_reload(const Common& common);
+int run_sessions_list(const Common& common, const SessionsArguments& arguments);
+int run_sessions_show(const Common& common, const SessionsArguments& arguments);
+int run_sessions_replay(const Common& common, const SessionsArguments& arguments);
+
+}  // namespace sallyport::cli

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/control_handler.h"
+
+#include <unistd.h>
+
+#include <set>
+
+#include "sallyport/record/render.h"
+#include "sallyport/record/sessions.h"
+
+namespace sallyport::daemon {
+
+using nlohmann::json;
+
+json ControlHandler::status() {
+  json counters = json::object();
+  for (const kernel::Counter& counter : kernel_.counters()) counters[counter.name] = counter.value;
+  return {{"version", SALLYPORT_VERSION},
+          {"pid", getpid()},
+          {"started", format_time(started_wall_ns_)},
+          {"level", std::string(kernel::to_string(level_.level))},
+          {"open", level_.open},
+          {"policy", policy()},
+          {"workloads", workloads_.list().size()},
+          {"flows", registry_.count()},
+          {"records", record_directory_},
+          {"kernel", std::move(counters)}};
+}
+
+json ControlHandler::agents() {
+  json out = json::array();
+  const auto facts = policy_.facts();
+  std::set<std::string> listed;
+  auto add = [&](const std::string& name, const policy::Agent* agent) {
+    if (!listed.insert(name).second) return;
+    json workloads = json::array();
+    for (const Workload& workload : workloads_.list())
+      if (workload.agent == name)
+        workloads.push_back({{"workload", workload.recognised_as}, {"cgroup", workload.cgroup_path}});
+    out.push_back({{"name", name},
+                   {"owner", agent ? agent->owner : ""},
+                   {"in_policy", agent != nullptr},
+                   {"min_level", agent ? std::string(policy::to_string(agent->min_level)) : ""},
+                   {"workloads", std::move(workloads)},
+                   {"flows", registry_.count_of(name)}});
+  };
+  if (facts)
+    for (const policy::Agent& agent : facts->policy->agents()) add(agent.name, &agent);
+  for (const Workload& workload : workloads_.list()) add(workload.agent, nullptr);
+  return out;
+}
+
+json ControlHandler::flows() {
+  json out = json::array();
+  for (const node::LiveFlow& flow : registry_.list())
+    out.push_back({{"flow", flow.flow},
+                   {"session", flow.session},
+                   {"agent", flow.principal.agent},
+                   {"workload", flow.principal.workload},
+                   {"pid", flow.principal.process.pid},
+                   {"source", flow.source.to_string()},
+                   {"destination", flow.destination.to_string()},
+                   {"target", flow.target},
+                   {"protocol", flow.protocol},
+                   {"opened", format_time(flow.opened_wall_ns)}});
+  return out;
+}
+
+json ControlHandler::policy() {
+  const auto facts = policy_.facts();
+  json out = {{"directory", policy_.directory()}, {"loaded", facts != nullptr}, {"error", policy_.last_error()}};
+  if (!facts) return out;
+  out["epoch"] = facts->epoch;
+  out["loaded_at"] = format_time(policy_.loaded_wall_ns());
+  out["agents"] = facts->policy->agents().size();
+  out["targets"] = facts->policy->targets().size();
+  return out;
+}
+
+Result<json> ControlHandler::reload_policy() {
+  if (auto done = policy_.reload(); !done) return std::unexpected(done.error());
+  return policy();
+}
+
+json ControlHandler::doctor() {
+  json vectors = json::array();
+  for (const kernel::VectorResult& vector : level_.vectors)
+    vectors.push_back({{"name", vector.name}, {"closed", vector.closed}, {"detail", vector.detail}});
+  return {{"level", std::string(kernel::to_string(level_.level))}, {"vectors", std::move(vectors)}, {"policy", policy()}};
+}
+
+Result<json> ControlHandler::sessions(const control::SessionQuery& query) {
+  auto found = record::list_sessions(record_directory_,
+                                     {.agent = query.agent, .target = query.target, .newest = query.limit});
+  if (!found) return std::unexpected(found.error());
+  return record::to_json(*found);
+}
+
+/// The whole session as `sessions show -o json` prints it; `from` and `limit` choose among its operations.
+Result<json> ControlHandler::session(const std::string& id, uint64_t from, uint32_t limit) {
+  auto found = record::load_session(record_directory_, id);
+  if (!found) return std::unexpected(found.error());
+  auto& operations = found->operations;
+  operations.erase(operations.begin(),
+                   operations.begin() + static_cast<long>(std::min<uint64_t>(from, operations.size())));
+  if (operations.size() > limit) operations.resize(limit);
+  return record::to_json(*found);
+}
+
+}  // namespace sallyport::daemon

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers of the control API (docs/control-api.md). Reads what the node knows; changes nothing but by
+// place() and reload_policy().
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/policy_store.h"
+#include "daemon/workloads.h"
+#include "sallyport/control/server.h"
+#include "sallyport/node/flow_registry.h"
+
+namespace sallyport::daemon {
+
+class ControlHandler final : public control::Handler {
+ public:
+  /// All outlive this. `record_directory`: where the sessions are.
+  ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, Workloads& workloads, node::FlowRegistry& registry,
+                 kernel::LevelReport level, std::string record_directory)
+      : kernel_(kernel),
+        policy_(policy),
+        workloads_(workloads),
+        registry_(registry),
+        level_(std::move(level)),
+        record_directory_(std::move(record_directory)) {}
+
+  bool governed(const control::Peer& peer) override { return workloads_.governs(peer.cgroup_path); }
+  Result<control::ExecGrant> place(const control::Peer& peer, const control::ExecRequest& request) override {
+    return workloads_.place(peer, request);
+  }
+  nlohmann::json status() override;
+  nlohmann::json agents() override;
+  nlohmann::json flows() override;
+  nlohmann::json policy() override;
+  Result<nlohmann::json> reload_policy() override;
+  nlohmann::json doctor() override;
+  Result<nlohmann::json> sessions(const control::SessionQuery& query) override;
+  Result<nlohmann::json> session(const std::string& id, uint64_t from, uint32_t limit) override;
+
+ private:
+  kernel::Kernel& kernel_;
+  PolicyStore& policy_;
+  Workloads& workloads_;
+  node::FlowRegistry& registry_;
+  const kernel::LevelReport level_;
+  const std::string record_directory_;
+  const int64_t started_wall_ns_ = read_clocks().wall_ns;
+};
+
+}  // namespace sallyport::daemon

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node as flows see it: one object, shared by all workers.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "daemon/policy_store.h"
+#include "sallyport/flow/services.h"
+#include "sallyport/node/cancel_keys.h"
+#include "sallyport/node/credentials.h"
+#include "sallyport/node/flow_registry.h"
+
+namespace sallyport::daemon {
+
+class FlowServices final : public flow::Services {
+ public:
+  /// All outlive this.
+  FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys, std::string node_name);
+
+  std::shared_ptr<const flow::Facts> facts() override { return policy_.facts(); }
+  std::string random_bytes(size_t count) override;
+  model::SessionId make_session_id(const Now& now) override;
+  std::string node_name() override { return node_name_; }
+  const Secret& node_secret() override { return node_secret_; }
+  Result<flow::Credential> credential(const std::string& file) override;
+  Result<Secret> verifier(const std::string& file, const std::string& role) override;
+  Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) override;
+  void add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) override;
+  bool owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) override;
+  void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
+                std::string_view protocol) override;
+
+ private:
+  PolicyStore& policy_;
+  node::FlowRegistry& registry_;
+  node::CancelKeys& cancel_keys_;
+  node::Credentials credentials_;
+  const std::string node_name_;
+  const Secret node_secret_;
+  std::mutex mutex_;  ///< of detectors_
+  std::map<std::string, std::shared_ptr<const mask::DetectorSet>> detectors_;
+};
+
+}  // namespace sallyport::daemon

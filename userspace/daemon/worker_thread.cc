@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/worker_thread.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "sallyport/base/limits.h"
+#include "sallyport/base/log.h"
+#include "sallyport/record/file_sink.h"
+
+namespace sallyport::daemon {
+namespace {
+
+/// What /proc says of a process, for the record. It may be gone, or lie: nothing is decided by it.
+model::Process describe_process(const kernel::FlowEntry& entry) {
+  model::Process out{.pid = entry.pid, .uid = entry.uid, .gid = entry.gid, .start_ticks = entry.start_ns / 10'000'000};
+  std::ifstream comm(fmt::format("/proc/{}/comm", entry.pid));
+  std::getline(comm, out.command);
+  char path[4096];
+  const ssize_t length = readlink(fmt::format("/proc/{}/exe", entry.pid).c_str(), path, sizeof path);
+  if (length > 0) out.executable.assign(path, static_cast<size_t>(length));
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WorkerThread>> WorkerThread::start(unsigned index, NodeParts& parts,
+                                                          const std::string& record_directory) {
+  std::unique_ptr<WorkerThread> out(new WorkerThread(index, parts));
+  auto sink = record::make_file_sink({.directory = record_directory, .worker = fmt::format("w{}", index)});
+  if (!sink) return std::unexpected(sink.error());
+  out->recorder_.sink = std::move(*sink);
+  auto worker = net::Worker::make(*out);
+  if (!worker) return std::unexpected(worker.error());
+  out->worker_ = std::move(*worker);
+  out->thread_ = std::thread([raw = out->worker_.get()] { raw->run(); });
+  return out;
+}
+
+WorkerThread::~WorkerThread() {
+  if (!thread_.joinable()) return;
+  worker_->stop();
+  thread_.join();
+}
+
+Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd, const model::Endpoint& peer) {
+  auto entry = parts_.kernel.take_flow(accepted_fd);
+  if (!entry) return std::unexpected(entry.error());
+  auto workload = parts_.workloads->find(entry->cgroup_id);
+  if (!workload) return fail(fmt::format("cgroup {} is diverted here and is nobody's", entry->cgroup_id));
+  net::Accepted out;
+  out.netns_fd = parts_.workloads->netns_of(listener_token);
+  out.origin.id = parts_.registry.next_id();
+  out.origin.source = peer;
+  out.origin.destination = entry->destination;
+  model::Principal& principal = out.origin.principal;
+  principal.agent = workload->agent;
+  principal.workload = workload->recognised_as;
+  principal.cgroup_id = entry->cgroup_id;
+  principal.cgroup_path = workload->cgroup_path;
+  principal.process = describe_process(*entry);
+  // Registered before it is decided, so that no change of policy can miss it (invariant 3).
+  auto added = parts_.registry.add({.flow = out.origin.id,
+                                    .worker = index_,
+                                    .principal = principal,
+                                    .source = peer,
+                                    .destination = entry->destination,
+                                    .opened_wall_ns = read_clocks().wall_ns});
+  if (!added) return std::unexpected(added.error());
+  return out;
+}
+
+std::unique_ptr<flow::Flow> WorkerThread::make_flow(const flow::Origin& origin) {
+  return flow::make_flow(origin, parts_.services, parts_.layers);
+}
+
+Result<UniqueFd> WorkerThread::upstream_socket(const flow::Origin&, int netns_fd, int family) {
+  return parts_.kernel.dial_socket(netns_fd, family);
+}
+
+Result<net::Leaf> WorkerThread::leaf(const std::string& host) {
+  auto minted = parts_.authority.leaf(host, read_clocks().wall_ns);
+  if (!minted) return std::unexpected(minted.error());
+  return net::Leaf{std::move(minted->certificate), std::move(minted->key)};
+}
+
+void WorkerThread::asked(model::FlowId flow, const flow::Ask& ask) {
+  const auto live = parts_.registry.find(flow);
+  const Now now = read_clocks();
+  auto added = parts_.holds.add({.flow = flow,
+                                 .operation = ask.operation,
+                                 .agent = live ? live->principal.agent : "",
+                                 .target = live ? live->target : "",
+                                 .decision = ask.decision,
+                                 .held_wall_ns = now.wall_ns,
+                                 .expires_monotonic_ns = now.monotonic_ns + limits::kHoldTimeoutMs * kNanosPerMilli});
+  if (!added) spdlog::warn("flow {}: nobody will see that it waits: {}", flow, added.error().what);
+}
+
+void WorkerThread::finished(model::FlowId flow) {
+  parts_.cancel_keys.remove(flow);
+  parts_.holds.remove_flow(flow);
+  parts_.registry.remove(flow);
+}
+
+}  // namespace sallyport::daemon

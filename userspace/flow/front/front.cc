@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flow/front/front.h"
+
+#include <fmt/core.h>
+
+#include "sallyport/base/limits.h"
+#include "sallyport/base/stream_buffer.h"
+#include "sallyport/protocol/detect.h"
+
+namespace sallyport::flow {
+namespace {
+
+class Front final : public Flow {
+ public:
+  Front(const Origin& origin, Services& services, const Layers& layers)
+      : origin_(origin), life_(origin_, services), layers_(layers) {}
+
+  void start(const Now& now, Actions& actions) override {
+    life_.open_session(now, actions);
+    LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
+    model::Decision decision = life_.decide(connect.operation, now);
+    if (life_.match().other) {
+      decision.outcome = model::Outcome::deny;
+      decision.causes = {{.rule = "ambiguous target",
+                          .text = fmt::format("{} is listed by target {} and by target {}",
+                                              origin_.destination.to_string(), life_.match().target->name,
+                                              life_.match().other->name)}};
+    }
+    life_.judge(connect, std::move(decision), {.statement = "connect " + origin_.destination.to_string()}, now, actions);
+    if (life_.target()) {
+      layer_ = make_layer(life_.target()->protocol);
+    } else {
+      detect_deadline_ns_ = now.monotonic_ns + limits::kDetectTimeoutMs * kNanosPerMilli;
+      actions.add(Wake{detect_deadline_ns_});
+    }
+  }
+
+  void on_event(const Event& event, const Now& now, Actions& actions) override {
+    Turn turn{now, actions};
+    if (over_) return;
+    if (layer_) return layer_->on_event(event, turn);
+    if (const auto* bytes = std::get_if<Bytes>(&event)) {
+      first_bytes_.append(bytes->bytes);
+      refuse_unlisted(turn);
+    } else if (std::holds_alternative<Eof>(event) || std::holds_alternative<Failed>(event)) {
+      close("agent closed", turn);
+    } else if (const auto* failed = std::get_if<RecordFailed>(&event)) {
+      life_.record_failed(failed->reason);
+    } else if (std::holds_alternative<Tick>(event) && now.monotonic_ns >= detect_deadline_ns_) {
+      reset("refused: nothing listed", turn);
+    }
+  }
+
+ private:
+  std::unique_ptr<Layer> make_layer(std::string_view protocol) {
+    auto found = layers_.find(protocol);
+    return found == layers_.end() ? nullptr : found->second(life_);
+  }
+
+  void refuse_unlisted(Turn& turn) {
+    switch (detect::detect(first_bytes_.readable())) {
+      case detect::Protocol::need_more:
+        return;
+      case detect::Protocol::postgres:
+        layer_ = make_layer("postgres");
+        return layer_->on_event(Bytes{kAgentLeg, first_bytes_.readable()}, turn);
+      case detect::Protocol::http: {
+        const Refusal refusal = render_refusal(*life_.find(0), origin_);
+        const std::string body = fmt::format("{}\n{}\n{}\n", refusal.message, refusal.detail, refusal.hint);
+        turn.actions.send(kAgentLeg) += fmt::format(
+            "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
+            "Connection: close\r\n\r\n{}",
+            body.size(), body);
+        return close("refused by policy", turn);
+      }
+      default:
+        return reset("refused: nothing listed", turn);
+    }
+  }
+
+  void reset(std::string reason, Turn& turn) {
+    turn.actions.add(Abort{kAgentLeg});
+    close(std::move(reason), turn);
+  }
+
+  void close(std::string reason, Turn& turn) {
+    over_ = true;
+    life_.close_session(std::move(reason), turn.now, turn.actions);
+    turn.actions.add(Finish{});
+  }
+
+  const Origin origin_;
+  OperationLife life_;
+  const Layers& layers_;
+  std::unique_ptr<Layer> layer_;
+  StreamBuffer first_bytes_;
+  int64_t detect_deadline_ns_ = 0;
+  bool over_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Flow> make_flow(const Origin& origin, Services& services, const Layers& layers) {
+  return std::make_unique<Front>(origin, services, layers);
+}
+
+}  // namespace sallyport::flow

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flow/operation/life.h"
+
+#include <fmt/core.h>
+
+#include "sallyport/base/limits.h"
+
+namespace sallyport::flow {
+namespace {
+
+std::vector<std::string> describe_masks(const model::Obligations& obligations) {
+  std::vector<std::string> out;
+  for (const model::ColumnMask& column : obligations.columns)
+    out.push_back(fmt::format("{}.{} {}", column.relation, column.column, model::to_string(column.with.strategy)));
+  for (const model::DetectMask& detect : obligations.detect)
+    out.push_back(fmt::format("detect {} {}", detect.type, model::to_string(detect.with.strategy)));
+  return out;
+}
+
+}  // namespace
+
+void OperationLife::open_session(const Now& now, Actions& actions) {
+  facts_ = services_.facts();
+  session_ = services_.make_session_id(now);
+  find_target();
+  const std::string protocol = target() ? target()->protocol : "opaque";
+  services_.describe(origin_.id, session_, target_name_, protocol);
+  append(model::SessionOpened{.flow = origin_.id,
+                              .principal = origin_.principal,
+                              .source = origin_.source,
+                              .destination = origin_.destination,
+                              .target = target_name_,
+                              .protocol = protocol,
+                              .node = services_.node_name()},
+         now, actions);
+}
+
+void OperationLife::find_target() {
+  match_ = facts_->policy->match_target(origin_.destination, facts_->hosts);
+  target_name_ = target() ? target()->name : "";
+}
+
+void OperationLife::close_session(std::string reason, const Now& now, Actions& actions) {
+  if (closed_ || session_.empty()) return;
+  closed_ = true;
+  while (!live_.empty()) {
+    LiveOperation& open = live_.begin()->second;
+    if (open.stage == Stage::released && open.result.error.empty()) open.result.error = reason;
+    end(open, now, actions);
+  }
+  append(model::SessionClosed{std::move(reason), bytes_to_agent_, bytes_to_target_}, now, actions);
+}
+
+LiveOperation& OperationLife::open(model::OperationBody body, model::OperationId parent, const Now& now) {
+  const model::OperationId id = next_id_++;
+  LiveOperation& live = live_[id];
+  live.operation = {.id = id, .parent = parent, .target = target_name_, .body = std::move(body)};
+  live.opened_monotonic_ns = now.monotonic_ns;
+  live.result.id = id;
+  return live;
+}
+
+model::Decision OperationLife::decide(const model::Operation& operation, const Now& now) const {
+  if (!record_trouble_.empty())
+    return {.causes = {{.rule = "record", .text = fmt::format("the session record cannot be written: {}",
+                                                              record_trouble_)}}};
+  return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
+}
+
+void OperationLife::judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now,
+                          Actions& actions) {
+  live.decision = std::move(decision);
+  model::OperationDecided entry{.id = live.operation.id,
+                                .parent = live.operation.parent,
+                                .kind = std::string(model::kind_of(live.operation)),
+                                .statement = std::move(text.statement),
+                                .shape = std::move(text.shape),
+                                .parameters = std::move(text.parameters),
+                                .outcome = live.decision.outcome,
+                                .causes = live.decision.causes,
+                                .masks = describe_masks(live.decision.obligations)};
+  if (const auto* sql = std::get_if<model::Sql>(&live.operation.body)) entry.effects = sql->effects;
+  append(std::move(entry), now, actions);
+  switch (live.decision.outcome) {
+    case model::Outcome::allow:
+      live.stage = Stage::released;
+      break;
+    case model::Outcome::deny:
+      live.stage = Stage::refused;
+      break;
+    case model::Outcome::hold:
+      live.stage = Stage::held;
+      live.hold_deadline_ns = now.monotonic_ns + limits::kHoldTimeoutMs * kNanosPerMilli;
+      actions.add(Ask{live.operation.id, live.decision});
+      actions.add(Wake{live.hold_deadline_ns});
+      break;
+  }
+}
+
+void OperationLife::answer(LiveOperation& live, bool approved, const std::string& by, const Now& now,
+                           Actions& actions) {
+  if (live.stage != Stage::held) return;
+  refresh();
+  live.hold_deadline_ns = 0;
+  // What was true when it was held may not be any more: an approval never outlives its rule.
+  const model::Decision again = decide(live.operation, now);
+  const bool released = approved && again.outcome != model::Outcome::deny;
+  live.stage = released ? Stage::released : Stage::refused;
+  if (again.outcome == model::Outcome::deny) live.decision = again;
+  live.decision.outcome = released ? model::Outcome::allow : model::Outcome::deny;
+  live.decision.causes.push_back(
+      {.rule = "hold",
+       .text = approved ? fmt::format("approved by {}", by) : fmt::format("held, and {}", by)});
+  append(model::OperationDecided{.id = live.operation.id,
+                                 .parent = live.operation.parent,
+                                 .kind = std::string(model::kind_of(live.operation)),
+                                 .outcome = live.decision.outcome,
+                                 .causes = live.decision.causes},
+         now, actions);
+}
+
+void OperationLife::end(LiveOperation& live, const Now& now, Actions& actions) {
+  live.result.duration_ns = now.monotonic_ns - live.opened_monotonic_ns;
+  model::OperationEnded result = std::move(live.result);
+  live_.erase(result.id);
+  append(std::move(result), now, actions);
+}
+
+bool OperationLife::refresh() {
+  std::shared_ptr<const Facts> latest = services_.facts();
+  if (latest->epoch == facts_->epoch) return false;
+  facts_ = std::move(latest);
+  find_target();
+  return true;
+}
+
+std::vector<LiveOperation*> OperationLife::no_longer_allowed(const Now& now) {
+  std::vector<LiveOperation*> out;
+  for (auto& [id, live] : live_) {
+    if (live.stage != Stage::released) continue;
+    model::Decision again = decide(live.operation, now);
+    if (again.outcome == model::Outcome::allow) continue;
+    live.decision = std::move(again);
+    out.push_back(&live);
+  }
+  return out;
+}
+
+LiveOperation* OperationLife::find(model::OperationId id) {
+  auto found = live_.find(id);
+  return found == live_.end() ? nullptr : &found->second;
+}
+
+void OperationLife::append(model::RecordBody body, const Now& now, Actions& actions) {
+  if (!record_trouble_.empty()) return;
+  actions.add(Record{{session_, sequence_++, now.wall_ns, std::move(body)}});
+}
+
+}  // namespace sallyport::flow

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of an operation, written once for every protocol:
+//
+//   opened -> judged -> held -> released | refused
+//                    -> released | refused          released -> running -> ended | cut
+//
+// A protocol opens operations, attaches what it learns, and renders refusals on its wire. Every
+// decision becomes a Record action before anything that follows from it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sallyport/flow/services.h"
+#include "sallyport/model/decision.h"
+#include "sallyport/model/operation.h"
+#include "sallyport/model/session.h"
+
+namespace sallyport::flow {
+
+enum class Stage : uint8_t { opened, held, released, refused };
+
+/// How a statement reads in the record: literals that must not be seen already replaced.
+struct RecordText {
+  std::string statement;
+  std::string shape;
+  std::vector<std::string> parameters;
+};
+
+struct LiveOperation {
+  model::Operation operation;
+  model::Decision decision;
+  Stage stage = Stage::opened;
+  int64_t opened_monotonic_ns = 0;
+  int64_t hold_deadline_ns = 0;  ///< monotonic; 0: not held
+  model::OperationEnded result;  ///< grows while it runs
+};
+
+class OperationLife {
+ public:
+  /// `services` outlives this.
+  OperationLife(const Origin& origin, Services& services) : origin_(origin), services_(services) {}
+
+  /// Takes the first reading of the facts, opens the session record.
+  void open_session(const Now& now, Actions& actions);
+  /// Closes the session record once; later calls do nothing.
+  void close_session(std::string reason, const Now& now, Actions& actions);
+
+  /// Opens an operation; the reference holds until it is ended.
+  LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now);
+  /// Decides by the current facts. Pure: nothing is opened or recorded.
+  model::Decision decide(const model::Operation& operation, const Now& now) const;
+  /// Gives an operation its decision and records it. An outcome of hold asks a human and sets a deadline.
+  void judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now, Actions& actions);
+  /// A human's answer or the deadline: held becomes released or refused, and is recorded.
+  void answer(LiveOperation& live, bool approved, const std::string& by, const Now& now, Actions& actions);
+  /// Writes the outcome and forgets the operation.
+  void end(LiveOperation& live, const Now& now, Actions& actions);
+
+  /// Newer facts, if there are any. True when the epoch moved.
+  bool refresh();
+  /// Judges every released operation again; the ones that may no longer run.
+  std::vector<LiveOperation*> no_longer_allowed(const Now& now);
+
+  LiveOperation* find(model::OperationId id);
+  void append(model::RecordBody body, const Now& now, Actions& actions);
+  /// The recorder refused an entry: nothing is recorded any more, everything is denied from here on.
+  void record_failed(std::string reason) { record_trouble_ = std::move(reason); }
+  const std::string& record_trouble() const { return record_trouble_; }
+
+  const Facts& facts() const { return *facts_; }
+  const Origin& origin() const { return origin_; }
+  Services& services() { return services_; }
+  const model::SessionId& session() const { return session_; }
+  /// Null when nothing listed fits, or two fit equally well. Lives as long as the facts do.
+  const policy::Target* target() const { return match_.other ? nullptr : match_.target; }
+  const policy::TargetMatch& match() const { return match_; }
+  uint64_t& bytes_to_agent() { return bytes_to_agent_; }
+  uint64_t& bytes_to_target() { return bytes_to_target_; }
+
+ private:
+  void find_target();
+
+  const Origin& origin_;
+  Services& services_;
+  std::shared_ptr<const Facts> facts_;
+  policy::TargetMatch match_;
+  std::string target_name_;
+  std::string record_trouble_;
+  model::SessionId session_;
+  uint64_t sequence_ = 0;
+  model::OperationId next_id_ = 0;
+  std::unordered_map<model::OperationId, LiveOperation> live_;
+  uint64_t bytes_to_agent_ = 0;
+  uint64_t bytes_to_target_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace sallyport::flow

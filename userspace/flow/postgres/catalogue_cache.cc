@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flow/postgres/catalogue_cache.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "flow/postgres/lookup_sql.h"
+#include "sallyport/base/limits.h"
+#include "sallyport/protocol/postgres/encoder.h"
+
+namespace sallyport::flow {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kLookupName = "sallyport look-up";
+
+/// A text[] literal; elements quoted, so that any name is data.
+template <class Range, class Get>
+std::string text_array(const Range& range, Get get) {
+  std::string out = "{";
+  for (const auto& item : range) {
+    if (out.size() > 1) out += ',';
+    out += '"';
+    for (char c : std::string_view(get(item))) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    out += '"';
+  }
+  return out += '}';
+}
+
+std::string qualified(const json& pair) {
+  return fmt::format("{}.{}", pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+}
+
+uint32_t oid_of(const json& value) {
+  if (value.is_number_unsigned()) return value.get<uint32_t>();
+  const auto& text = value.get_ref<const std::string&>();
+  uint32_t oid = 0;
+  std::from_chars(text.data(), text.data() + text.size(), oid);
+  return oid;
+}
+
+std::string qualify_operators(std::string_view text) {
+  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "+"};
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find_first_of(" \n", 1), text.size());
+    const std::string_view word = text.substr(1, end - 1);
+    const bool is_operator = std::ranges::find(kOperators, word) != std::end(kOperators);
+    out += text.front();
+    out += is_operator ? fmt::format("OPERATOR(pg_catalog.{})", word) : std::string(word);
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
+template <class Set>
+auto nth(const Set& set, size_t one_based) {
+  return one_based >= 1 && one_based <= set.size() ? std::next(set.begin(), static_cast<long>(one_based - 1))
+                                                   : set.end();
+}
+
+std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
+  auto fact = std::make_shared<sql::RelationFact>();
+  fact->found = true;
+  fact->oid = oid_of(row.at("oid"));
+  fact->temporary = row.at("temp").get<bool>();
+  fact->schema = fact->temporary ? "pg_temp" : row.at("schema").get<std::string>();
+  fact->name = row.at("name").get<std::string>();
+  fact->kind = row.at("kind").get_ref<const std::string&>().at(0);
+  if (row.at("hidden").is_number()) fact->hidden = row.at("hidden").get<uint8_t>();
+  if (row.at("columns").is_array())
+    for (const json& column : row.at("columns"))
+      fact->columns.push_back(column.is_string() ? column.get<std::string>() : "");
+  if (row.at("sequences").is_array())
+    for (const json& sequence : row.at("sequences")) fact->sequences.push_back(qualified(sequence));
+  if (row.at("up").is_array())
+    for (const json& ancestor : row.at("up")) fact->family.push_back(qualified(ancestor));
+  if (row.at("down").is_array())
+    for (const json& descendant : row.at("down")) {
+      fact->family.push_back(qualified(descendant));
+      fact->descendants.push_back(qualified(descendant));
+    }
+  return fact;
+}
+
+}  // namespace
+
+const std::string& lookup_sql() {
+  static const std::string kSql = qualify_operators(kLookupText);
+  return kSql;
+}
+
+const std::string* CatalogueCache::function_name(uint32_t oid) const {
+  auto found = function_names_.find(oid);
+  return found == function_names_.end() ? nullptr : &found->second;
+}
+
+bool CatalogueCache::expire(const Now& now) {
+  if (empty_ || now.monotonic_ns - oldest_monotonic_ns_ <= limits::kCatalogueFactMaxAgeMs * kNanosPerMilli) return false;
+  invalidate();
+  return true;
+}
+
+void CatalogueCache::invalidate() {
+  catalogue_.relations.clear();
+  catalogue_.functions.clear();
+  function_names_.clear();
+  creation_schema_.clear();
+  unavailable_ = {};
+  empty_ = true;
+}
+
+void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
+  const std::string schemas = text_array(request.relations, [](const auto& n) -> auto& { return n.schema; });
+  const std::string names = text_array(request.relations, [](const auto& n) -> auto& { return n.name; });
+  const std::string functions = text_array(request.functions, [](const auto& n) -> auto& { return n.name; });
+  const std::string oids = text_array(request.function_oids, [](uint32_t oid) { return std::to_string(oid); });
+  const postgres::Value parameters[] = {schemas, names, functions, oids};
+  postgres::append_parse(out, kLookupName, lookup_sql());
+  postgres::append_bind(out, kLookupName, kLookupName, {}, parameters, {});
+  postgres::append_execute(out, kLookupName, 0);
+  postgres::append_close(out, postgres::Named::portal, kLookupName);
+  postgres::append_close(out, postgres::Named::statement, kLookupName);
+}
+
+void CatalogueCache::begin(LookupRequest request) {
+  request_ = std::move(request);
+  incoming_ = {};
+  incoming_functions_.clear();
+  incoming_schema_.clear();
+}
+
+bool CatalogueCache::add_row(const postgres::DataRow& row) {
+  if (row.values.size() != 1) return false;
+  const postgres::Value value = *row.values.begin();
+  if (!value) return false;
+  const json object = json::parse(*value, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return false;
+  try {
+    const std::string& what = object.at("q").get_ref<const std::string&>();
+    if (what == "r") {
+      auto name = nth(request_.relations, object.at("i").get<size_t>());
+      if (name == request_.relations.end()) return false;
+      incoming_.relations[*name] = relation_from(object);
+    } else if (what == "f") {
+      auto name = nth(request_.functions, object.at("i").get<size_t>());
+      if (name == request_.functions.end()) return false;
+      incoming_.functions[*name] = {.shadowed = object.at("shadowed").get<bool>()};
+    } else if (what == "o") {
+      incoming_functions_[oid_of(object.at("oid"))] =
+          fmt::format("{}.{}", object.at("schema").get<std::string>(), object.at("name").get<std::string>());
+    } else if (what == "s" && object.at("schema").is_string()) {
+      incoming_schema_ = object.at("schema").get<std::string>();
+    }
+  } catch (const json::exception&) {
+    return false;
+  }
+  return true;
+}
+
+void CatalogueCache::finish(const Now& now) {
+  for (const sql::RelationName& name : request_.relations)
+    if (!incoming_.relations.contains(name)) {
+      auto absent = std::make_shared<sql::RelationFact>();
+      absent->schema = name.schema.empty() ? incoming_schema_ : name.schema;
+      absent->name = name.name;
+      incoming_.relations[name] = std::move(absent);
+    }
+  for (uint32_t oid : request_.function_oids) incoming_functions_.try_emplace(oid);
+  catalogue_.relations.merge(incoming_.relations);
+  catalogue_.functions.merge(incoming_.functions);
+  function_names_.merge(incoming_functions_);
+  creation_schema_ = incoming_schema_;
+  if (empty_) oldest_monotonic_ns_ = now.monotonic_ns;
+  empty_ = false;
+}
+
+void CatalogueCache::fail() {
+  unavailable_.relations.merge(request_.relations);
+  unavailable_.functions.merge(request_.functions);
+  unavailable_.function_oids.merge(request_.function_oids);
+}
+
+bool CatalogueCache::failed_for(const sql::Missing& missing) const {
+  auto any_in = [](const auto& wanted, const auto& have) {
+    return std::ranges::any_of(wanted, [&](const auto& name) { return have.contains(name); });
+  };
+  return any_in(missing.relations, unavailable_.relations) || any_in(missing.functions, unavailable_.functions);
+}
+
+}  // namespace sallyport::flow

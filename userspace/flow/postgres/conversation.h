@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// A PostgreSQL flow once the server is ready: every message of the agent is judged, forwarded or
+// replaced by one that fails, every answer is paired with what it answers, masked, and recorded.
+//
+// Order is the protocol's only key, so the agent's messages are worked off one by one; the first that
+// lacks something (a fact, a human, a quiet line) stops the queue behind it and is tried again later:
+//   drain   answers in flight may move what names mean; wait until all have come (Flush asks for them)
+//   lookup  a question of ours is on the agent's own upstream connection
+//   hold    a human decides
+//
+// A refused message is replaced by the Execute of a portal that does not exist: the server fails it,
+// aborts the transaction, skips to Sync and tells its status itself; only the text of its error is ours.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "flow/postgres/catalogue_cache.h"
+#include "flow/postgres/connection.h"
+#include "flow/postgres/row_masking.h"
+#include "flow/postgres/session_names.h"
+#include "sallyport/protocol/postgres/answer_queue.h"
+
+namespace sallyport::flow {
+
+class Conversation {
+ public:
+  Conversation(PostgresConnection& connection, Turn& turn);
+
+  void on_event(const Event& event, Turn& turn);
+
+ private:
+  /// What rides along with one message in flight, until its answer is complete.
+  struct Ticket {
+    enum class Role : uint8_t { agents, refusal, lookup, describe };
+    Role role = Role::agents;
+    bool closed = false;
+    bool defines_portal = false;  ///< a Bind
+    bool closes = false;          ///< a Close
+    bool moves_meaning = false;
+    bool moves_lexing = false;
+    model::OperationId operation = 0;  ///< 0: none of its own
+    std::string name;                  ///< of the statement or portal it defines, describes or closes
+    postgres::Named named = postgres::Named::statement;
+    std::shared_ptr<Prepared> prepared;
+    std::shared_ptr<Portal> portal;
+    std::string error_sqlstate, error_message, error_detail, error_hint;  ///< refusal: what the agent is told
+  };
+  /// An operation that runs.
+  struct Running {
+    std::shared_ptr<const sql::Analysis> analysis;
+    std::string text;      ///< UTF-8, while names it defines may have to be remembered
+    uint64_t meaning = 0;
+    size_t statement = 0;  ///< index of the one being answered
+    bool tainted = false;  ///< errors and computed columns may carry masked values
+    model::Obligations obligations;
+    std::shared_ptr<const mask::DetectorSet> detectors;
+    std::vector<postgres::Field> fields;
+    RowMasking masking;
+    bool planned = false;  ///< `masking` is for the rows that come now
+    model::RowsReturned rows;
+    uint64_t rows_recorded = 0;
+    bool copy_text = false;  ///< COPY out whose text the detectors read
+  };
+  enum class Blocked : uint8_t { no, drain, lookup, hold };
+  enum class Verdict : uint8_t { released, refused, wait };
+  /// The agent's message at the front of the queue, judged or being judged.
+  struct Front {
+    model::OperationId operation = 0;
+    bool judged = false;
+    std::shared_ptr<const sql::Analysis> analysis;
+    std::string text;
+    std::vector<model::Effect> effects;
+    int fact_rounds = 0;
+    bool facts_given_up = false;
+  };
+
+  // agent_side.cc
+  void pump_agent(Turn& turn);
+  bool on_agent_frame(const postgres::Frame& frame, Turn& turn);
+  bool on_query(const postgres::Frame& frame, Turn& turn);
+  bool on_parse(const postgres::Frame& frame, Turn& turn);
+  bool on_bind(const postgres::Frame& frame, Turn& turn);
+  bool on_execute(const postgres::Frame& frame, Turn& turn);
+  bool on_function_call(const postgres::Frame& frame, Turn& turn);
+  bool on_describe(const postgres::Frame& frame, Turn& turn);
+  void on_close(const postgres::Frame& frame, Turn& turn);
+  bool begin_large(const postgres::Large& large, Turn& turn);
+  void pass_large_agent(Turn& turn);
+  void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
+  bool push(postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
+  void refuse(model::OperationId operation, Ticket error, bool with_sync, Turn& turn);
+  void refuse_decided(model::OperationId operation, bool with_sync, Turn& turn);
+  std::vector<std::string> record_parameters(const postgres::Bind& bind, const Prepared& prepared) const;
+  void wait_for(Blocked what, Turn& turn);
+  void throttle(Turn& turn);
+
+  // judgement.cc
+  Verdict judge_text(std::string_view text, model::Sql::Source source, Turn& turn);
+  Verdict judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn);
+  Verdict judge_function(uint32_t oid, Turn& turn);
+  /// Null: the message must wait.
+  std::shared_ptr<const sql::Analysis> analyse(const std::string& text, Turn& turn);
+  bool get_facts(LookupRequest request, Turn& turn);
+  Verdict decide(model::Sql sql, model::OperationId parent, RecordText text, Turn& turn);
+  void forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis, model::Decision& decision) const;
+  RecordText record_text(const std::string& text, const sql::Analysis& analysis) const;
+  std::optional<std::string> hide(const sql::Literal& literal, std::string_view value) const;
+  void start_running(model::OperationId id, std::shared_ptr<const sql::Analysis> analysis, std::string_view text);
+  void read_facts(Turn& turn);
+  void start_lookup(LookupRequest request, Turn& turn);
+
+  // server_side.cc
+  void pump_server(Turn& turn);
+  bool on_server_frame(const postgres::Frame& frame, Turn& turn);
+  void relay(std::string_view raw, Turn& turn);
+  void on_answer(const postgres::Frame& frame, const postgres::Answer& answer, Ticket& ticket, Turn& turn);
+  void on_row(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void record_row(Running& running, std::string_view message);
+  void on_row_description(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_complete(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_error(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_notice(const postgres::Frame& frame, Turn& turn);
+  void on_copy_data(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_ready(const postgres::Frame& frame, Turn& turn);
+  void on_lookup_answer(const postgres::Frame& frame, const postgres::Answer& answer, Turn& turn);
+  void begin_large_answer(const postgres::Large& large, Turn& turn);
+  void apply_name_change(const sql::Statement& statement, const Running& running);
+  void settle(Ticket& ticket, bool succeeded, Turn& turn);
+  void close_tickets(Turn& turn);
+  void end_operation(model::OperationId id, Turn& turn);
+  void plan_masking(Running& running);
+  Ticket* ticket_of(uint64_t id);
+  LiveOperation* live_of(const Ticket& ticket);
+  Running* running_of(const Ticket& ticket);
+
+  // conversation.cc
+  void on_changed(Turn& turn);
+  void on_tick(Turn& turn);
+  void cut(LiveOperation& live, Turn& turn);
+  void violation(std::string why, Turn& turn);
+  void continue_if_drained(Turn& turn);
+
+  PostgresConnection& connection_;
+  OperationLife& life_;
+  postgres::AnswerQueue queue_;
+  std::deque<Ticket> tickets_;
+  uint64_t first_ticket_ = 1;
+  std::unordered_map<model::OperationId, Running> running_;
+  SessionNames names_;
+  CatalogueCache catalogue_;
+  model::Obligations in_force_;    ///< masks and limits of this agent on this target, whatever the statement
+  std::shared_ptr<const mask::DetectorSet> detectors_;
+  uint64_t meaning_ = 1;           ///< epoch of what names mean in this session
+  size_t moving_meaning_ = 0;      ///< messages in flight that may change it
+  size_t moving_lexing_ = 0;
+  bool moved_in_transaction_ = false;
+  bool transparent_ = false;       ///< policy allows whatever a statement may do, and masks nothing
+  Blocked blocked_ = Blocked::no;
+  bool unanswered_since_flush_ = false;
+  bool batch_open_ = false;        ///< extended messages sent since the last Sync
+  std::optional<Front> front_;
+  postgres::PassThrough agent_rest_;   ///< of a large message being passed or dropped
+  bool agent_rest_forwarded_ = false;
+  postgres::PassThrough server_rest_;
+  bool server_rest_relayed_ = false;
+  bool lookup_failed_ = false;
+  bool agent_reading_ = true;
+  int64_t expires_wall_ns_ = 0;    ///< the connection's decision must be taken again then
+  std::string refused_portal_;
+};
+
+}  // namespace sallyport::flow

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a message's text to its decision: encoding, look-ups, analysis, policy, and what masking forbids.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "flow/postgres/client_encoding.h"
+#include "flow/postgres/conversation.h"
+#include "sallyport/base/limits.h"
+#include "sallyport/base/log.h"
+#include "sallyport/protocol/postgres/encoder.h"
+
+namespace sallyport::flow {
+namespace {
+
+std::shared_ptr<const sql::Analysis> unknown_analysis(std::string because, size_t length) {
+  auto out = std::make_shared<sql::Analysis>();
+  sql::Statement statement{.statement_class = std::string(model::kUnknownClass),
+                           .length = static_cast<uint32_t>(length),
+                           .moves_meaning = true,
+                           .moves_lexing = true};
+  statement.effects.push_back({.statement_class = std::string(model::kUnknownClass),
+                               .kind = model::ObjectKind::unknown,
+                               .access = model::Access::execute,
+                               .all_columns = true,
+                               .because = because});
+  out->statements.push_back(std::move(statement));
+  out->parse_error = std::move(because);
+  return out;
+}
+
+std::vector<model::Effect> all_effects(const sql::Analysis& analysis) {
+  std::vector<model::Effect> out;
+  for (const sql::Statement& statement : analysis.statements)
+    for (const model::Effect& effect : statement.effects)
+      if (std::ranges::find(out, effect) == out.end()) out.push_back(effect);
+  return out;
+}
+
+}  // namespace
+
+/// Takes what the current policy says whatever the statement: masks, detectors, whether anything is asked at all.
+void Conversation::read_facts(Turn& turn) {
+  const policy::Policy& policy = *life_.facts().policy;
+  const std::string& agent = life_.origin().principal.agent;
+  const policy::Target* target = life_.target();
+  if (!target) return;
+  const policy::Judgement judged = policy.judge(agent, target->name, {}, turn.now.wall_ns);
+  in_force_ = judged.obligations ? *judged.obligations : model::Obligations{};
+  transparent_ = in_force_.columns.empty() && in_force_.detect.empty() &&
+                 policy.passes_everything(agent, target->name, turn.now.wall_ns);
+  expires_wall_ns_ = judged.expires_wall_ns;
+  if (expires_wall_ns_ != 0)
+    turn.actions.add(Wake{turn.now.monotonic_ns + std::max<int64_t>(0, expires_wall_ns_ - turn.now.wall_ns)});
+  detectors_.reset();
+  if (in_force_.detect.empty()) return;
+  auto detectors = life_.services().detectors(in_force_.detect);
+  if (!detectors) {
+    spdlog::error("target {}: {}", target->name, detectors.error().what);
+    end_with_error(connection_, {.severity = "FATAL", .sqlstate = "42501", .message = detectors.error().what},
+                   "detectors cannot be had", turn);
+    return;
+  }
+  detectors_ = std::move(*detectors);
+}
+
+Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql::Source source, Turn& turn) {
+  if (!front_) front_.emplace();
+  if (!front_->judged) {
+    if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
+    const auto encoding = connection_.parameters.find("client_encoding");
+    auto utf8 = to_utf8(text, encoding == connection_.parameters.end() ? "UTF8" : encoding->second);
+    front_->analysis = utf8 ? analyse(*utf8, turn) : unknown_analysis("text is not in the client_encoding", text.size());
+    if (!front_->analysis) return Verdict::wait;
+    front_->text = utf8 ? std::move(*utf8) : "";
+    front_->effects = all_effects(*front_->analysis);
+    RecordText record = record_text(front_->text, *front_->analysis);
+    return decide({.source = source, .text = front_->text, .effects = front_->effects}, 0, std::move(record), turn);
+  }
+  return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+}
+
+Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn) {
+  if (!front_) front_.emplace();
+  if (front_->judged)
+    return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  if (!transparent_) {
+    // What runs is what the names mean now, not what they meant when it was parsed.
+    if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
+    if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
+    if (prepared.meaning != meaning_) {
+      auto analysis = analyse(prepared.text, turn);
+      if (!analysis) return Verdict::wait;
+      prepared.analysis = std::move(analysis);
+      prepared.effects = all_effects(*prepared.analysis);
+      prepared.meaning = meaning_;
+    }
+  }
+  front_->analysis = prepared.analysis;
+  RecordText record{.parameters = portal.parameters};
+  return decide({.source = model::Sql::Source::execute, .text = prepared.text, .effects = prepared.effects},
+                prepared.operation, std::move(record), turn);
+}
+
+Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
+  if (!front_) front_.emplace();
+  if (front_->judged)
+    return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  const std::string* name = nullptr;
+  if (!transparent_ && !(name = catalogue_.function_name(oid)) && !front_->facts_given_up &&
+      front_->fact_rounds++ < limits::kFactRoundsMax) {
+    if (!get_facts({.function_oids = {oid}}, turn)) return Verdict::wait;
+    name = catalogue_.function_name(oid);
+  }
+  auto analysis = std::make_shared<sql::Analysis>();
+  sql::Statement statement{.statement_class = "function_call", .moves_meaning = true, .moves_lexing = true};
+  model::Effect effect{.statement_class = "function_call",
+                       .kind = model::ObjectKind::function,
+                       .object = name ? *name : fmt::format("function with OID {}", oid),
+                       .access = model::Access::execute};
+  const bool pure = name && name->starts_with("pg_catalog.") && sql::is_builtin_pure_function(name->substr(11));
+  if (pure) {
+    statement.moves_meaning = statement.moves_lexing = false;
+  } else if (!name || name->empty() || !name->starts_with("pg_catalog.lo_")) {
+    effect.statement_class = std::string(model::kUnknownClass);
+    effect.because = "what a function does when it is called by OID is not known";
+  }
+  const std::string text = fmt::format("function call {}", effect.object);
+  statement.effects.push_back(std::move(effect));
+  analysis->statements.push_back(std::move(statement));
+  front_->effects = all_effects(*analysis);
+  front_->analysis = std::move(analysis);
+  return decide({.source = model::Sql::Source::function_call, .text = text, .effects = front_->effects}, 0,
+                {.statement = text, .shape = text}, turn);
+}
+
+/// Null: something is waited for. Names of prepared statements from an older epoch are made current on the way.
+std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& text, Turn& turn) {
+  sql::Settings settings{.creation_schema = catalogue_.creation_schema(), .transaction_moved = moved_in_transaction_};
+  if (auto found = connection_.parameters.find("standard_conforming_strings"); found != connection_.parameters.end())
+    settings.standard_conforming_strings = found->second == "on";
+  if (auto found = connection_.parameters.find("server_version"); found != connection_.parameters.end())
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), settings.server_major);
+  if (transparent_) {
+    static const sql::Catalogue kAssumed{.assume_plain = true};
+    return std::make_shared<sql::Analysis>(
+        std::get<sql::Analysis>(sql::analyse(text, settings, kAssumed, sql::NoSessionNames())));
+  }
+  if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
+  if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
+  while (true) {
+    names_.stale.clear();
+    settings.creation_schema = catalogue_.creation_schema();
+    auto result = sql::analyse(text, settings, catalogue_.view(), names_);
+    if (auto* missing = std::get_if<sql::Missing>(&result)) {
+      if (front_->facts_given_up || front_->fact_rounds >= limits::kFactRoundsMax || catalogue_.failed_for(*missing))
+        return unknown_analysis("the names in it could not be looked up", text.size());
+      ++front_->fact_rounds;
+      if (!get_facts({.relations = missing->relations, .functions = missing->functions}, turn)) return nullptr;
+      continue;
+    }
+    if (names_.stale.empty()) return std::make_shared<sql::Analysis>(std::get<sql::Analysis>(std::move(result)));
+    for (const std::shared_ptr<Prepared>& prepared : std::exchange(names_.stale, {})) {
+      prepared->meaning = meaning_;  // first, so that a statement that executes itself ends here
+      auto again = analyse(prepared->text, turn);
+      if (!again) return prepared->meaning = 0, nullptr;
+      prepared->effects = all_effects(*again);
+      prepared->analysis = std::move(again);
+    }
+  }
+}
+
+/// Asks on the agent's connection when that is possible. False: wait. True: go on, with or without facts.
+bool Conversation::get_facts(LookupRequest request, Turn& turn) {
+  if (connection_.replication || (queue_.empty() && connection_.status == postgres::TransactionStatus::failed) ||
+      queue_.phase() == postgres::Phase::copy_in || queue_.phase() == postgres::Phase::copy_both) {
+    front_->facts_given_up = true;
+    return true;
+  }
+  if (!queue_.empty()) {
+    --front_->fact_rounds;
+    wait_for(Blocked::drain, turn);
+    return false;
+  }
+  start_lookup(std::move(request), turn);
+  return false;
+}
+
+void Conversation::start_lookup(LookupRequest request, Turn& turn) {
+  using Kind = postgres::InFlight::Kind;
+  const bool in_batch = batch_open_;
+  std::string messages;
+  CatalogueCache::encode(request, messages);
+  for (Kind kind : {Kind::parse, Kind::bind, Kind::execute, Kind::close, Kind::close})
+    push(kind, {.role = Ticket::Role::lookup}, turn);
+  if (in_batch) {
+    postgres::append_flush(messages);
+  } else {
+    push(Kind::sync, {.role = Ticket::Role::lookup}, turn);
+    postgres::append_sync(messages);
+  }
+  batch_open_ = in_batch;
+  unanswered_since_flush_ = false;
+  lookup_failed_ = false;
+  catalogue_.begin(std::move(request));
+  blocked_ = Blocked::lookup;
+  turn.actions.send(connection_.upstream) += messages;
+}
+
+Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId parent, RecordText text, Turn& turn) {
+  LiveOperation& live = life_.open(std::move(sql), parent, turn.now);
+  model::Decision decision = life_.decide(live.operation, turn.now);
+  forbid_unmaskable(std::get<model::Sql>(live.operation.body), front_->analysis.get(), decision);
+  life_.judge(live, std::move(decision), std::move(text), turn.now, turn.actions);
+  front_->operation = live.operation.id;
+  front_->judged = true;
+  switch (live.stage) {
+    case Stage::released:
+      return Verdict::released;
+    case Stage::held:
+      wait_for(Blocked::hold, turn);
+      return Verdict::wait;
+    default:
+      return Verdict::refused;
+  }
+}
+
+/// Ways out for which there is no mask yet: they are refused when a masked column is in reach.
+void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis,
+                                     model::Decision& decision) const {
+  if (decision.outcome == model::Outcome::deny || decision.obligations.columns.empty()) return;
+  std::string why;
+  if (sql.source == model::Sql::Source::function_call) {
+    why = "a function called by OID returns what no mask can follow; call it in a SELECT";
+  } else if (analysis && reads_masked(decision.obligations, analysis->statements) &&
+             std::ranges::any_of(analysis->statements,
+                                 [](const sql::Statement& s) { return s.copy == sql::Statement::Copy::out; })) {
+    why = "COPY out of a table with masked columns cannot be masked; use SELECT";
+  }
+  if (why.empty()) return;
+  decision.outcome = model::Outcome::deny;
+  decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.columns.front().mask), .text = why}};
+}
+
+RecordText Conversation::record_text(const std::string& text, const sql::Analysis& analysis) const {
+  return {.statement = sql::redact(text, analysis.statements,
+                                   [&](const sql::Literal& literal, std::string_view value) {
+                                     return hide(literal, value);
+                                   }),
+          .shape = analysis.shape};
+}
+
+/// What stands in the record for a literal or parameter; nothing: it may be seen.
+std::optional<std::string> Conversation::hide(const sql::Literal& literal, std::string_view value) const {
+  for (const std::string& column : literal.columns)
+    for (const model::ColumnMask& mask : in_force_.columns)
+      if (column == fmt::format("{}.{}", mask.relation, mask.column)) return "'<masked>'";
+  if (detectors_ && !detectors_->empty()) return detectors_->mask_text(value, *life_.facts().masker);
+  return std::nullopt;
+}
+
+void Conversation::start_running(model::OperationId id, std::shared_ptr<const sql::Analysis> analysis,
+                                 std::string_view text) {
+  const LiveOperation& live = *life_.find(id);
+  Running& running = running_[id];
+  running.obligations = live.decision.obligations;
+  running.tainted = reads_masked(running.obligations, analysis->statements);
+  if (!running.obligations.detect.empty()) running.detectors = detectors_;
+  for (const sql::Statement& statement : analysis->statements)
+    if (statement.name_change) running.text = std::string(text);
+  running.meaning = meaning_;
+  running.analysis = std::move(analysis);
+  running.rows.id = id;
+}
+
+}  // namespace sallyport::flow

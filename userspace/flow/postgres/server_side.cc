@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server's answers: paired with what they answer, swallowed when they are ours, masked, counted.
+#include <fmt/core.h>
+
+#include "flow/postgres/client_encoding.h"
+#include "flow/postgres/conversation.h"
+#include "sallyport/base/limits.h"
+#include "sallyport/base/log.h"
+
+namespace sallyport::flow {
+
+using namespace postgres;
+
+void Conversation::pump_server(Turn& turn) {
+  const FrameReader reader(Side::server);
+  while (!connection_.over) {
+    const std::string_view input = connection_.from_server.readable();
+    if (!server_rest_.done()) {
+      if (input.empty()) break;
+      const std::string_view piece = server_rest_.take(input);
+      if (server_rest_relayed_) relay(piece, turn);
+      connection_.from_server.consume(piece.size());
+      continue;
+    }
+    auto next = reader.next(input);
+    if (std::holds_alternative<NeedMore>(next)) break;
+    if (auto* broken = std::get_if<postgres::Violation>(&next)) return violation("target: " + broken->why, turn);
+    if (auto* large = std::get_if<Large>(&next)) {
+      begin_large_answer(*large, turn);
+      continue;
+    }
+    const Frame frame = std::get<Frame>(next);
+    const size_t size = frame.raw.size();
+    if (!on_server_frame(frame, turn)) return;
+    connection_.from_server.consume(size);
+  }
+  connection_.from_server.release_if_empty();
+}
+
+/// False: the flow is over.
+bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
+  const Answer answer = queue_.on_backend(frame.type);
+  switch (answer.belongs) {
+    case Answer::Belongs::violation:
+      violation(fmt::format("target: {} that nobody asked for", type_name(Side::server, frame.type)), turn);
+      return false;
+    case Answer::Belongs::nobody:
+      if (frame.type == backend::kParameterStatus) {
+        auto status = parse_parameter_status(frame.body);
+        if (!status) return violation("target: " + status.error().what, turn), false;
+        connection_.parameters[std::string(status->name)] = std::string(status->value);
+      }
+      if (frame.type == backend::kNoticeResponse) on_notice(frame, turn);
+      else relay(frame.raw, turn);
+      return true;
+    case Answer::Belongs::connection:
+      relay(frame.raw, turn);
+      return true;
+    case Answer::Belongs::entry:
+      break;
+  }
+  Ticket* ticket = ticket_of(answer.entry.id);
+  if (!ticket) return violation("target: an answer to nothing in flight", turn), false;
+  if (ticket->role == Ticket::Role::lookup) {
+    if (answer.finished) ticket->closed = true;
+    on_lookup_answer(frame, answer, turn);
+  } else {
+    on_answer(frame, answer, *ticket, turn);
+    if (connection_.over) return false;
+    if (answer.finished) {
+      settle(*ticket, frame.type != backend::kErrorResponse, turn);
+      ticket->closed = true;
+    }
+  }
+  InFlight discarded;
+  while (queue_.take_discarded(discarded))
+    if (Ticket* skipped = ticket_of(discarded.id); skipped && !skipped->closed) {
+      settle(*skipped, false, turn);
+      skipped->closed = true;
+    }
+  close_tickets(turn);
+  return true;
+}
+
+void Conversation::relay(std::string_view raw, Turn& turn) {
+  turn.actions.send(kAgentLeg) += raw;
+  life_.bytes_to_agent() += raw.size();
+}
+
+void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& ticket, Turn& turn) {
+  switch (frame.type) {
+    case backend::kDataRow:
+      return on_row(frame, ticket, turn);
+    case backend::kRowDescription:
+      return on_row_description(frame, ticket, turn);
+    case backend::kNoData:
+      if (ticket.portal) ticket.portal->described = true;
+      break;
+    case backend::kCommandComplete:
+    case backend::kEmptyQueryResponse:
+    case backend::kPortalSuspended:
+      return on_complete(frame, ticket, turn);
+    case backend::kErrorResponse:
+      return on_error(frame, ticket, turn);
+    case backend::kReadyForQuery:
+      return on_ready(frame, turn);
+    case backend::kCopyOutResponse: {
+      Running* running = running_of(ticket);
+      auto copy = parse_copy_response(frame.body);
+      if (!copy) return violation("target: " + copy.error().what, turn);
+      if (running && running->detectors) {
+        if (copy->binary) {
+          LiveOperation* live = live_of(ticket);
+          return cut(*live, turn);
+        }
+        running->copy_text = true;
+      }
+      break;
+    }
+    case backend::kCopyData:
+      return on_copy_data(frame, ticket, turn);
+    default:
+      break;
+  }
+  if (!answer.entry.swallow) relay(frame.raw, turn);
+}
+
+void Conversation::on_row_description(const Frame& frame, Ticket& ticket, Turn& turn) {
+  auto description = parse_row_description(frame.body);
+  if (!description) return violation("target: " + description.error().what, turn);
+  if (ticket.portal && ticket.operation == 0) {  // Describe of a portal, the agent's or ours
+    ticket.portal->fields.assign(description->begin(), description->end());
+    ticket.portal->described = true;
+  }
+  if (Running* running = running_of(ticket); running && (!running->obligations.empty() || running->detectors)) {
+    running->fields.assign(description->begin(), description->end());
+    plan_masking(*running);
+  }
+  if (ticket.role != Ticket::Role::describe) relay(frame.raw, turn);
+}
+
+void Conversation::plan_masking(Running& running) {
+  std::vector<std::shared_ptr<const sql::RelationFact>> relations;
+  for (const sql::Statement& statement : running.analysis->statements)
+    relations.insert(relations.end(), statement.relations.begin(), statement.relations.end());
+  running.masking = RowMasking(running.obligations, running.fields, relations, running.tainted,
+                               life_.facts().masker, running.detectors);
+  running.planned = true;
+  running.rows.columns.clear();
+  for (const Field& field : running.fields) running.rows.columns.emplace_back(field.name);
+}
+
+void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
+  LiveOperation* live = live_of(ticket);
+  Running* running = running_of(ticket);
+  if (live) ++live->result.rows;
+  if (!running || (running->obligations.empty() && !running->detectors)) {
+    if (live) live->result.bytes_to_agent += frame.raw.size();
+    return relay(frame.raw, turn);
+  }
+  if (!running->planned) {
+    if (!ticket.portal || !ticket.portal->described) return cut(*live, turn);  // rows of unknown shape
+    running->fields = ticket.portal->fields;
+    plan_masking(*running);
+  }
+  auto row = parse_data_row(frame.body);
+  if (!row) return violation("target: " + row.error().what, turn);
+  std::string& out = turn.actions.send(kAgentLeg);
+  const size_t start = out.size();
+  if (running->masking.touches()) live->result.masked_values += running->masking.apply(*row, out);
+  else out += frame.raw;
+  const std::string_view sent = std::string_view(out).substr(start);
+  live->result.bytes_to_agent += sent.size();
+  life_.bytes_to_agent() += sent.size();
+  if (running->rows_recorded < running->obligations.record_rows_max) record_row(*running, sent);
+}
+
+/// Keeps a row as the agent got it.
+void Conversation::record_row(Running& running, std::string_view message) {
+  auto row = parse_data_row(message.substr(kFrameHeaderBytes));
+  if (!row) return;
+  std::vector<std::optional<std::string>> values;
+  for (const Value value : row->values) {
+    const bool text = values.size() < running.fields.size() && running.fields[values.size()].format == kTextFormat;
+    if (!value) values.emplace_back(std::nullopt);
+    else if (text && is_valid_utf8(*value)) values.emplace_back(value->substr(0, limits::kRecordParameterBytesMax));
+    else values.emplace_back(fmt::format("<{} bytes>", value->size()));
+  }
+  running.rows.rows.push_back(std::move(values));
+  ++running.rows_recorded;
+}
+
+void Conversation::on_copy_data(const Frame& frame, Ticket& ticket, Turn& turn) {
+  Running* running = running_of(ticket);
+  LiveOperation* live = live_of(ticket);
+  if (live) ++live->result.rows;
+  std::optional<std::string> masked;
+  if (running && running->copy_text) masked = running->detectors->mask_text(frame.body, *life_.facts().masker);
+  if (!masked) return relay(frame.raw, turn);
+  if (live) ++live->result.masked_values;
+  append_copy_data(turn.actions.send(kAgentLeg), *masked);
+}
+
+void Conversation::on_complete(const Frame& frame, Ticket& ticket, Turn& turn) {
+  LiveOperation* live = live_of(ticket);
+  Running* running = running_of(ticket);
+  if (frame.type == backend::kCommandComplete) {
+    auto complete = parse_command_complete(frame.body);
+    if (!complete) return violation("target: " + complete.error().what, turn);
+    if (live) {
+      live->result.tag = printable(complete->tag, 64);
+      // A SELECT's rows were counted as they came; what was written is known from the tag alone.
+      if (!complete->tag.starts_with("SELECT") && !complete->tag.starts_with("FETCH") &&
+          !complete->tag.starts_with("COPY"))
+        live->result.rows += rows_of_tag(complete->tag).value_or(0);
+    }
+    if (running) {
+      if (running->statement < running->analysis->statements.size())
+        apply_name_change(running->analysis->statements[running->statement], *running);
+      ++running->statement;
+      running->planned = false;
+    }
+  } else if (live) {
+    live->result.tag = frame.type == backend::kPortalSuspended ? "suspended" : "empty";
+  }
+  relay(frame.raw, turn);
+}
+
+/// SQL's own PREPARE, DECLARE and the like took effect: remember what the names stand for now.
+void Conversation::apply_name_change(const sql::Statement& statement, const Running& running) {
+  if (!statement.name_change) return;
+  const sql::NameChange& change = *statement.name_change;
+  auto remembered = [&] {
+    auto prepared = std::make_shared<Prepared>();
+    auto analysis = std::make_shared<sql::Analysis>(sql::Analysis{.statements = {statement}, .parsed = true});
+    prepared->text = running.text.substr(statement.offset, statement.length);
+    prepared->analysis = std::move(analysis);
+    prepared->effects = statement.effects;
+    prepared->meaning = running.meaning;
+    prepared->operation = running.rows.id;
+    return prepared;
+  };
+  switch (change.kind) {
+    case sql::NameChange::prepare:
+      names_.statements.defined(change.name, remembered());
+      break;
+    case sql::NameChange::deallocate:
+      names_.statements.dropped(change.name);
+      break;
+    case sql::NameChange::deallocate_all:
+      names_.statements.all_dropped();
+      if (statement.statement_class == "discard") names_.portals.all_dropped();
+      break;
+    case sql::NameChange::declare_cursor: {
+      auto portal = std::make_shared<Portal>();
+      portal->prepared = remembered();
+      names_.portals.defined(change.name, portal);
+      break;
+    }
+    case sql::NameChange::close_cursor:
+      names_.portals.dropped(change.name);
+      break;
+    case sql::NameChange::close_all_cursors:
+      names_.portals.all_dropped();
+      break;
+  }
+}
+
+void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
+  LiveOperation* live = live_of(ticket);
+  if (ticket.role == Ticket::Role::refusal) {
+    if (live) {
+      live->result.sqlstate = ticket.error_sqlstate;
+      live->result.error = ticket.error_message;
+    }
+    append_error_response(turn.actions.send(kAgentLeg), {.sqlstate = ticket.error_sqlstate,
+                                                         .message = ticket.error_message,
+                                                         .detail = ticket.error_detail,
+                                                         .hint = ticket.error_hint});
+    return;
+  }
+  auto report = parse_report(frame.body);
+  if (!report) return violation("target: " + report.error().what, turn);
+  // An error while describing on our own account is the agent's error all the same: its Execute would have met it.
+  const Running* running = running_of(ticket);
+  const bool withheld = (running && running->tainted) || (!running && !in_force_.columns.empty());
+  if (live) {
+    live->result.sqlstate = printable(report->sqlstate(), 5);
+    const std::string message = withheld ? "text withheld" : printable(report->message(), limits::kRecordParameterBytesMax);
+    live->result.error = hide({}, message).value_or(message);
+  }
+  if (!withheld) return relay(frame.raw, turn);
+  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report);
+}
+
+void Conversation::on_notice(const Frame& frame, Turn& turn) {
+  const InFlight* current = queue_.current();
+  Ticket* ticket = current ? ticket_of(current->id) : nullptr;
+  const Running* running = ticket ? running_of(*ticket) : nullptr;
+  if (!running || !running->tainted) return relay(frame.raw, turn);
+  auto report = parse_report(frame.body);
+  if (!report) return violation("target: " + report.error().what, turn);
+  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report);
+}
+
+void Conversation::on_ready(const Frame& frame, Turn& turn) {
+  auto ready = parse_ready_for_query(frame.body);
+  if (!ready) return violation("target: " + ready.error().what, turn);
+  connection_.status = ready->status;
+  relay(frame.raw, turn);
+}
+
+void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Turn& turn) {
+  if (frame.type == backend::kDataRow) {
+    auto row = parse_data_row(frame.body);
+    if (!row || !catalogue_.add_row(*row)) lookup_failed_ = true;
+  } else if (frame.type == backend::kErrorResponse) {
+    lookup_failed_ = true;
+    if (auto report = parse_report(frame.body))
+      spdlog::warn("flow {}: look-up on the agent's connection failed: {}", life_.origin().id,
+                   printable(report->message()));
+  } else if (frame.type == backend::kReadyForQuery) {
+    if (auto ready = parse_ready_for_query(frame.body)) connection_.status = ready->status;
+  }
+  const bool last = batch_open_ ? answer.finished && answer.entry.kind == InFlight::Kind::close && queue_.empty()
+                                : answer.finished && answer.entry.kind == InFlight::Kind::sync;
+  const bool broken_batch = batch_open_ && frame.type == backend::kErrorResponse;
+  if (!last && !broken_batch) return;
+  blocked_ = Blocked::no;
+  lookup_failed_ ? catalogue_.fail() : catalogue_.finish(turn.now);
+  if (!broken_batch) return;
+  // The server now skips to the agent's Sync, as it would after an error of the agent's own.
+  append_error_response(turn.actions.send(kAgentLeg),
+                        {.sqlstate = "42501", .message = "the names in this statement could not be looked up"});
+}
+
+/// A row or COPY chunk too large to hold passes in pieces, unless it would have to be read.
+void Conversation::begin_large_answer(const Large& large, Turn& turn) {
+  const char type = large.header.type;
+  const Answer answer = queue_.on_backend(type);
+  Ticket* ticket = answer.belongs == Answer::Belongs::entry ? ticket_of(answer.entry.id) : nullptr;
+  if (!ticket || (type != backend::kDataRow && type != backend::kCopyData &&
+                  type != backend::kFunctionCallResponse))
+    return violation(fmt::format("target: a {} of {} bytes", type_name(Side::server, type),
+                                 large.header.frame_bytes()), turn);
+  Running* running = running_of(*ticket);
+  LiveOperation* live = live_of(*ticket);
+  if (running && (!running->obligations.columns.empty() || running->detectors) && live) {
+    live->decision.causes = {{.rule = "limit", .text = fmt::format("a value of {} bytes is more than can be masked",
+                                                                   large.header.frame_bytes())}};
+    return cut(*live, turn);
+  }
+  if (live) {
+    ++live->result.rows;
+    live->result.bytes_to_agent += large.header.frame_bytes();
+  }
+  server_rest_ = PassThrough(large.header.frame_bytes());
+  server_rest_relayed_ = true;
+  if (answer.finished) {
+    settle(*ticket, true, turn);
+    ticket->closed = true;
+    close_tickets(turn);
+  }
+}
+
+/// A message's answer is complete, or there will be none.
+void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
+  if (ticket.moves_meaning) {
+    if (moving_meaning_ > 0) --moving_meaning_;
+    names_.meaning = ++meaning_;
+    catalogue_.invalidate();
+  }
+  if (ticket.moves_lexing && moving_lexing_ > 0) --moving_lexing_;
+  ticket.moves_meaning = ticket.moves_lexing = false;
+  if (ticket.prepared) {
+    if (succeeded) names_.statements.defined(ticket.name, ticket.prepared);
+    else names_.statements.not_defined(ticket.name, ticket.prepared);
+  } else if (ticket.portal && ticket.operation == 0) {
+    if (!ticket.portal->described) ticket.portal->describe_in_flight = false;
+    if (ticket.defines_portal) {
+      if (succeeded) names_.portals.defined(ticket.name, ticket.portal);
+      else names_.portals.not_defined(ticket.name, ticket.portal);
+    }
+  } else if (ticket.closes && succeeded) {
+    if (ticket.named == Named::statement) names_.statements.dropped(ticket.name);
+    else names_.portals.dropped(ticket.name);
+  }
+  if (ticket.operation != 0) end_operation(ticket.operation, turn);
+}
+
+void Conversation::end_operation(model::OperationId id, Turn& turn) {
+  if (auto found = running_.find(id); found != running_.end()) {
+    if (!found->second.rows.rows.empty()) life_.append(std::move(found->second.rows), turn.now, turn.actions);
+    running_.erase(found);
+  }
+  if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
+}
+
+/// Forgets tickets at the front that are done; at rest, what ended with the transaction.
+void Conversation::close_tickets(Turn&) {
+  while (!tickets_.empty() && tickets_.front().closed) {
+    tickets_.pop_front();
+    ++first_ticket_;
+  }
+  if (!queue_.empty() || connection_.status != TransactionStatus::idle) return;
+  if (moved_in_transaction_ && moving_meaning_ == 0) {
+    moved_in_transaction_ = false;
+    names_.meaning = ++meaning_;
+    catalogue_.invalidate();
+  }
+}
+
+Conversation::Ticket* Conversation::ticket_of(uint64_t id) {
+  if (id < first_ticket_ || id - first_ticket_ >= tickets_.size()) return nullptr;
+  return &tickets_[id - first_ticket_];
+}
+
+LiveOperation* Conversation::live_of(const Ticket& ticket) {
+  return ticket.operation == 0 ? nullptr : life_.find(ticket.operation);
+}
+
+Conversation::Running* Conversation::running_of(const Ticket& ticket) {
+  auto found = running_.find(ticket.operation);
+  return ticket.operation == 0 || found == running_.end() ? nullptr : &found->second;
+}
+
+}  // namespace sallyport::flow

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include "flow/postgres/login.h"
+#include "flow/postgres/startup_operation.h"
+#include "sallyport/base/log.h"
+
+namespace sallyport::flow {
+namespace {
+
+constexpr char kTlsHandshakeRecord = 0x16;  // RFC 8446 section 5.1
+
+}  // namespace
+
+void Login::read_startup(Turn& turn) {
+  while (state_ == State::startup && !connection_.over && !connection_.from_agent.empty()) {
+    const std::string_view input = connection_.from_agent.readable();
+    if (input.front() == kTlsHandshakeRecord && !agent_secured_ && !ssl_answered_) return start_direct_tls(turn);
+    const postgres::StartupResult result = postgres::next_startup(input);
+    if (std::holds_alternative<postgres::NeedMore>(result)) return;
+    if (auto* broken = std::get_if<postgres::Violation>(&result)) return violation(broken->why, turn);
+    if (auto* request = std::get_if<postgres::SslRequest>(&result)) {
+      on_ssl_request(*request, turn);
+    } else if (auto* request = std::get_if<postgres::GssEncRequest>(&result)) {
+      if (gss_answered_ || request->raw.size() != input.size())
+        return violation("bytes sent in clear behind GSSENCRequest", turn);
+      gss_answered_ = true;
+      connection_.from_agent.consume(request->raw.size());
+      turn.actions.send(kAgentLeg).push_back('N');
+    } else if (auto* request = std::get_if<postgres::CancelRequest>(&result)) {
+      on_cancel_request(*request, turn);
+    } else {
+      startup_ = std::get<postgres::StartupMessage>(result);
+      startup_raw_ = std::string(startup_->raw);
+      connection_.from_agent.consume(startup_raw_.size());
+      startup_->raw = startup_raw_;
+      on_startup(*startup_, turn);
+    }
+  }
+}
+
+void Login::on_ssl_request(const postgres::SslRequest& request, Turn& turn) {
+  // What came in clear before the handshake would be taken for encrypted after it (CVE-2021-23214).
+  if (ssl_answered_ || agent_secured_ || request.raw.size() != connection_.from_agent.size())
+    return violation("bytes sent in clear behind SSLRequest", turn);
+  ssl_answered_ = true;
+  connection_.from_agent.consume(request.raw.size());
+  const policy::Target* target = connection_.life.target();
+  if (target && target->agent_tls == policy::AgentTls::off) {
+    turn.actions.send(kAgentLeg).push_back('N');
+    return;
+  }
+  turn.actions.send(kAgentLeg).push_back('S');
+  secure_agent("", "", turn);
+}
+
+void Login::start_direct_tls(Turn& turn) {
+  const policy::Target* target = connection_.life.target();
+  if (target && target->agent_tls == policy::AgentTls::off)
+    return end_silently(connection_, "refused: direct TLS, but the target's tls.agent is off", turn);
+  std::string unread(connection_.from_agent.readable());
+  connection_.from_agent.clear();
+  secure_agent("postgresql", std::move(unread), turn);
+}
+
+void Login::secure_agent(std::string alpn, std::string unread, Turn& turn) {
+  state_ = State::securing_agent;
+  const policy::TargetMatch& match = connection_.life.match();
+  const std::string host = match.host && !match.host->name.empty()
+                               ? match.host->name
+                               : connection_.life.origin().destination.address.to_string();
+  turn.actions.add(Secure{.leg = kAgentLeg,
+                          .role = Secure::Role::server,
+                          .server_name = host,
+                          .alpn = std::move(alpn),
+                          .unread = std::move(unread)});
+}
+
+void Login::on_cancel_request(const postgres::CancelRequest& request, Turn& turn) {
+  cancel_raw_ = std::string(request.raw);
+  OperationLife& life = connection_.life;
+  const LiveOperation* connect = life.find(0);
+  const bool known = connect && connect->stage == Stage::released && life.target() &&
+                     life.services().owns_cancel_key(life.origin(), request.pid, request.key);
+  connection_.from_agent.clear();
+  // The server never answers a CancelRequest, so a refusal is silent as well (PG protocol: Canceling
+  // Requests in Progress).
+  if (!known) return end_normally(connection_, "cancel request for no connection of this agent", turn);
+  model::Sql sql{.source = model::Sql::Source::startup, .text = "cancel request"};
+  LiveOperation& live = life.open(std::move(sql), 0, turn.now);
+  model::Decision allowed{.outcome = model::Outcome::allow,
+                          .causes = {{.rule = "baseline.cancel", .text = "cancels a connection of its own"}}};
+  life.judge(live, std::move(allowed), {.statement = "cancel request"}, turn.now, turn.actions);
+  dial(turn);
+}
+
+void Login::on_startup(const postgres::StartupMessage& startup, Turn& turn) {
+  connection_.user = std::string(startup.find("user").value_or(""));
+  connection_.database = std::string(startup.find("database").value_or(""));
+  if (connection_.database.empty()) connection_.database = connection_.user;
+  connection_.replication = asks_for_replication(startup);
+  OperationLife& life = connection_.life;
+  if (refuse_if_denied(life.find(0), turn)) return;
+  if (connection_.user.empty())
+    return refuse("28000", "no PostgreSQL user name specified in startup packet", "", turn);
+  if (life.target()->agent_tls == policy::AgentTls::require && !agent_secured_)
+    return refuse("28000", fmt::format("target {} requires TLS from its agents", life.target()->name),
+                  "connect with sslmode=require", turn);
+  LiveOperation& live = life.open(startup_operation(startup), 0, turn.now);
+  startup_operation_ = live.operation.id;
+  life.judge(live, life.decide(live.operation, turn.now), {.statement = describe_startup(startup)}, turn.now,
+             turn.actions);
+  after_judgement(turn);
+}
+
+void Login::after_judgement(Turn& turn) {
+  OperationLife& life = connection_.life;
+  LiveOperation* startup = life.find(startup_operation_);
+  if (refuse_if_denied(life.find(0), turn) || refuse_if_denied(startup, turn)) return;
+  if (life.find(0)->stage == Stage::held || startup->stage == Stage::held) {
+    state_ = State::held;
+    return;
+  }
+  if (!life.target()->verifier_file.empty()) return prove_agent(turn);
+  dial(turn);
+}
+
+bool Login::refuse_if_denied(const LiveOperation* live, Turn& turn) {
+  if (live && live->stage != Stage::refused && connection_.life.record_trouble().empty()) return false;
+  if (!connection_.life.record_trouble().empty()) {
+    refuse("58030", "the session record cannot be written, and without one nobody is let through",
+           "tell the operator: " + connection_.life.record_trouble(), turn);
+    return true;
+  }
+  const Refusal refusal = render_refusal(*live, connection_.life.origin());
+  end_with_error(connection_,
+                 {.severity = "FATAL",
+                  .sqlstate = "42501",
+                  .message = refusal.message,
+                  .detail = refusal.detail,
+                  .hint = refusal.hint},
+                 "refused by policy", turn);
+  return true;
+}
+
+}  // namespace sallyport::flow

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can only be seen with all documents at hand.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "compile.h"
+#include "sallyport/base/clock.h"
+#include "sallyport/base/limits.h"
+
+namespace sallyport::policy {
+namespace {
+
+using ByName = std::map<std::string_view, const Place*>;
+
+/// Adds a name that must be unique; `what`: "Agent `x`".
+void add_unique(ByName& seen, std::string_view name, const Place& where, std::string_view what, Findings& findings) {
+  if (name.empty()) return;
+  const auto [other, fresh] = seen.emplace(name, &where);
+  if (!fresh)
+    findings.error(where, fmt::format("duplicate {} `{}`", what, name),
+                   fmt::format("the other one stands at {}", other->second->to_string()));
+}
+
+void check_reference(const ByName& known, const Reference& reference, std::string_view kind, Findings& findings) {
+  if (reference.name.empty() || known.contains(reference.name)) return;
+  std::vector<std::string_view> words;
+  for (const auto& [name, where] : known) words.push_back(name);
+  findings.error(reference.where, fmt::format("no {} is named `{}`", kind, reference.name),
+                 words.empty() ? fmt::format("there is no {} at all", kind) : meant(reference.name, words));
+}
+
+/// Two agents must not be told by the same workload, nor one target's host be another's.
+void check_ambiguity(const Documents& documents, Findings& findings) {
+  ByName exec, cgroups;
+  for (const Agent& agent : documents.agents) {
+    for (const ExecWorkload& w : agent.exec) add_unique(exec, w.name, w.where, "workload exec", findings);
+    for (const CgroupWorkload& w : agent.cgroups) add_unique(cgroups, w.path, w.where, "workload cgroup", findings);
+  }
+  std::map<std::tuple<std::string_view, model::Prefix, uint16_t>, std::pair<const Target*, const Place*>> hosts;
+  for (const ParsedTarget& parsed : documents.targets) {
+    for (const HostPattern& host : parsed.target.hosts) {
+      const auto [other, fresh] =
+          hosts.try_emplace({host.name, host.prefix, host.port}, std::pair(&parsed.target, &host.where));
+      if (fresh) continue;
+      findings.error(host.where,
+                     fmt::format("`{}` is listed twice: in Target `{}` and Target `{}`", host.text,
+                                 other->second.first->name, parsed.target.name),
+                     fmt::format("the other one stands at {}", other->second.second->to_string()));
+    }
+  }
+}
+
+void check_hash_keys(const Mask& mask, const ByName& keys, Findings& findings) {
+  size_t use = 0;
+  const auto check = [&](const model::MaskSpec& spec) {
+    if (spec.strategy == model::MaskStrategy::hash && !spec.key.empty() && use < mask.key_uses.size())
+      check_reference(keys, {spec.key, mask.key_uses[use++]}, "mask key", findings);
+  };
+  for (const model::ColumnMask& column : mask.columns) check(column.with);
+  for (const model::DetectMask& detect : mask.detect) check(detect.with);
+}
+
+void check_past(const Entitlement& entitlement, int64_t wall_ns, Findings& findings) {
+  if (wall_ns == 0) return;
+  const bool defined = entitlement.until_ns != kAlways && entitlement.expires_ns != kAlways;
+  if (!defined || entitlement.end_ns() > wall_ns) return;
+  const NamedRule& cause = entitlement.expires_ns <= wall_ns ? entitlement.lapsed : entitlement.late;
+  findings.warning(entitlement.where, fmt::format("Entitlement `{}` grants nothing: {}", entitlement.name, cause.text),
+                   "its denies and masks stay in force");
+}
+
+using ScopeRules = std::map<std::pair<std::string_view, std::string_view>, std::vector<const Entitlement*>>;
+
+void check_unreachable(const std::vector<const Entitlement*>& scope, Findings& findings) {
+  std::vector<const Rule*> grants, denies;
+  for (const Entitlement* entitlement : scope)
+    for (const auto& rule : entitlement->rules)
+      (rule->outcome == model::Outcome::deny ? denies : grants).push_back(rule.get());
+  for (const Rule* grant : grants) {
+    const auto shadow = std::ranges::find_if(denies, [&](const Rule* deny) { return shadows(deny->sql, grant->sql); });
+    if (shadow == denies.end()) continue;
+    findings.error(grant->place,
+                   fmt::format("unreachable: `{}` denies everything that `{}` matches", (*shadow)->name, grant->name),
+                   fmt::format("remove one of them; the deny stands at {}", (*shadow)->where));
+  }
+}
+
+}  // namespace
+
+void check_together(const Documents& documents, const LoadOptions& options, Findings& findings) {
+  ByName agents, targets, masks, keys, entitlements;
+  for (const Agent& agent : documents.agents) add_unique(agents, agent.name, agent.where, "Agent", findings);
+  for (const ParsedTarget& t : documents.targets)
+    add_unique(targets, t.target.name, t.target.where, "Target", findings);
+  for (const Mask& mask : documents.masks) add_unique(masks, mask.name, mask.where, "Mask", findings);
+  for (const MaskKey& key : documents.keys) add_unique(keys, key.name, key.where, "mask key", findings);
+  for (const auto& e : documents.entitlements) add_unique(entitlements, e->name, e->where, "Entitlement", findings);
+  check_ambiguity(documents, findings);
+  for (const Mask& mask : documents.masks) check_hash_keys(mask, keys, findings);
+  std::map<std::string_view, const Target*> target_by_name;
+  for (const ParsedTarget& parsed : documents.targets) {
+    target_by_name.emplace(parsed.target.name, &parsed.target);
+    for (const Reference& mask : parsed.masks) check_reference(masks, mask, "Mask", findings);
+  }
+  ScopeRules scopes;
+  for (const auto& entitlement : documents.entitlements) {
+    check_reference(agents, entitlement->agent, "Agent", findings);
+    check_reference(targets, entitlement->target, "Target", findings);
+    for (const Reference& mask : entitlement->masks) check_reference(masks, mask, "Mask", findings);
+    for (const Reference& reveal : entitlement->reveal) {
+      check_reference(masks, reveal, "Mask", findings);
+      const auto target = target_by_name.find(entitlement->target.name);
+      if (target == target_by_name.end() || !masks.contains(reveal.name)) continue;
+      if (std::ranges::find(target->second->masks, reveal.name) == target->second->masks.end())
+        findings.warning(
+            reveal.where,
+            fmt::format("reveal `{}` lifts nothing: Target `{}` has no such mask", reveal.name, target->first),
+            "a mask that an Entitlement adds is not lifted by another one");
+    }
+    check_past(*entitlement, options.wall_ns, findings);
+    auto& scope = scopes[{entitlement->agent.name, entitlement->target.name}];
+    scope.push_back(entitlement.get());
+    if (scope.size() == limits::kPolicyScopeEntitlementsMax + 1)
+      findings.error(
+          entitlement->where,
+          fmt::format("more than {} Entitlements for one agent on one target", limits::kPolicyScopeEntitlementsMax),
+          "join their rules");
+  }
+  for (const auto& [key, scope] : scopes) check_unreachable(scope, findings);
+}
+
+}  // namespace sallyport::policy

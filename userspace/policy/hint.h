@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What would allow what was refused: YAML that can be pasted, as small as it can be.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiled.h"
+
+namespace sallyport::policy {
+
+using Effects = std::vector<const model::Effect*>;
+
+/// "allow: [{sql: {statements: [update], tables: [public.invoices], columns: [amount]}}]": what covers exactly these
+/// effects. No effects: a rule to start with.
+std::string smallest_allow(const Effects& effects);
+
+/// That rule, on one line, with the Entitlement to put it in as a comment.
+std::string hint_rule(const Effects& effects, const Entitlement& into);
+/// A whole Entitlement on one line, for an agent that has none on this target.
+std::string hint_entitlement(std::string_view agent, std::string_view target, const Effects& effects);
+/// A Target and an Entitlement, a line each, for a destination that is not listed.
+std::string hint_target(std::string_view agent, const model::Endpoint& destination);
+
+}  // namespace sallyport::policy

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every key and word that policy files can use, in one place: the reader proposes from these lists, and a test
+// compares them with docs/schema/policy.schema.json and docs/policy.md.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace sallyport::policy::keys {
+
+using Word = std::string_view;
+
+inline constexpr Word kApiVersion = "sallyport.dev/v1alpha1";
+inline constexpr std::array<Word, 4> kKinds = {"Agent", "Target", "Mask", "Entitlement"};
+inline constexpr std::array<Word, 4> kDocument = {"apiVersion", "kind", "metadata", "spec"};
+inline constexpr std::array<Word, 1> kMetadata = {"name"};
+
+inline constexpr std::array<Word, 4> kAgent = {"workload", "owner", "loopback", "minLevel"};
+inline constexpr std::array<Word, 2> kWorkload = {"exec", "cgroup"};
+inline constexpr std::array<Word, 2> kExec = {"name", "users"};
+inline constexpr std::array<Word, 2> kLoopback = {"local", "divert"};
+inline constexpr std::array<Word, 3> kLevels = {"observe", "guarded", "enforce"};
+
+inline constexpr std::array<Word, 9> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
+                                                "credential", "auth",  "masks",     "record"};
+inline constexpr std::array<Word, 1> kProtocols = {"postgres"};
+inline constexpr std::array<Word, 3> kTls = {"mode", "ca", "agent"};
+inline constexpr std::array<Word, 6> kTlsModes = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+inline constexpr std::array<Word, 3> kAgentTls = {"off", "allow", "require"};
+inline constexpr std::array<Word, 2> kCredential = {"file", "verifier"};
+inline constexpr std::array<Word, 1> kAuth = {"min"};
+inline constexpr std::array<Word, 4> kAuthMethods = {"none", "password", "md5", "scram-sha-256"};
+inline constexpr std::array<Word, 1> kRecord = {"rows"};
+
+inline constexpr std::array<Word, 3> kMask = {"columns", "detect", "keys"};
+inline constexpr std::array<Word, 2> kMaskColumn = {"column", "with"};
+inline constexpr std::array<Word, 2> kMaskDetect = {"type", "with"};
+inline constexpr std::array<Word, 2> kMaskKey = {"name", "file"};
+inline constexpr std::array<Word, 3> kDetectors = {"email", "payment-card", "api-key"};
+inline constexpr std::array<Word, 5> kStrategies = {"redact", "partial", "hash", "null", "fixed"};
+inline constexpr std::array<Word, 3> kStrategyMaps = {"partial", "hash", "fixed"};
+inline constexpr std::array<Word, 1> kPartial = {"keepLast"};
+inline constexpr std::array<Word, 1> kHash = {"key"};
+
+inline constexpr std::array<Word, 11> kEntitlement = {"agent",  "target", "allow",  "hold",   "deny",    "masks",
+                                                      "reveal", "limits", "window", "review", "baseline"};
+inline constexpr std::array<Word, 1> kRuleProtocols = {"sql"};
+inline constexpr std::array<Word, 3> kAccess = {"read", "write", "execute"};
+inline constexpr std::array<Word, 5> kLimit = {"count", "max", "per", "over", "then"};
+inline constexpr std::array<Word, 3> kCounts = {"rows", "bytes", "statements"};
+inline constexpr std::array<Word, 2> kOver = {"agent", "flow"};
+inline constexpr std::array<Word, 2> kThen = {"hold", "deny"};
+inline constexpr std::array<Word, 2> kWindow = {"from", "until"};
+inline constexpr std::array<Word, 4> kReview = {"record", "by", "at", "expires"};
+inline constexpr std::array<Word, 2> kBaseline = {"default", "none"};
+
+}  // namespace sallyport::policy::keys

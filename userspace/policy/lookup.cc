@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which Agent a workload is, which Target a destination.
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+#include "compiled.h"
+#include "findings.h"
+#include "keys.h"
+#include "sallyport/base/log.h"
+
+namespace sallyport::policy {
+namespace {
+
+template <class T>
+const T* find_by_name(const std::vector<T>& sorted, std::string_view name) {
+  const auto found =
+      std::ranges::lower_bound(sorted, name, {}, [](const T& item) { return std::string_view(item.name); });
+  return found != sorted.end() && found->name == name ? &*found : nullptr;
+}
+
+bool may_become(const ExecWorkload& workload, std::string_view user, uint32_t uid) {
+  if (uid == 0) return true;
+  return std::ranges::any_of(workload.users, [&](const std::string& listed) {
+    return (!user.empty() && listed == user) || listed == std::to_string(uid);
+  });
+}
+
+/// How narrowly `host` fits `destination`: nothing, or the length of its prefix; a resolved name fits like a full
+/// address.
+std::optional<int> fit(const HostPattern& host, const model::Endpoint& destination, const HostAddresses& resolved) {
+  if (host.port != destination.port) return {};
+  if (host.name.empty())
+    return host.prefix.contains(destination.address) ? std::optional<int>(host.prefix.bits) : std::nullopt;
+  const auto known = resolved.find(host.name);
+  if (known == resolved.end() || std::ranges::find(known->second, destination.address) == known->second.end())
+    return {};
+  return 128;
+}
+
+}  // namespace
+
+std::string_view to_string(Level level) { return keys::kLevels[static_cast<size_t>(level)]; }
+std::string_view to_string(TlsMode mode) { return keys::kTlsModes[static_cast<size_t>(mode)]; }
+std::string_view to_string(AgentTls tls) { return keys::kAgentTls[static_cast<size_t>(tls)]; }
+std::string_view to_string(AuthMethod method) { return keys::kAuthMethods[static_cast<size_t>(method)]; }
+
+Policy::Policy(std::unique_ptr<const Compiled> compiled) : compiled_(std::move(compiled)) {}
+Policy::~Policy() = default;
+
+uint64_t Policy::epoch() const { return compiled_->epoch; }
+std::span<const Agent> Policy::agents() const { return compiled_->agents; }
+std::span<const Target> Policy::targets() const { return compiled_->targets; }
+std::span<const MaskKey> Policy::mask_keys() const { return compiled_->keys; }
+const Agent* Policy::find_agent(std::string_view name) const { return find_by_name(compiled_->agents, name); }
+const Target* Policy::find_target(std::string_view name) const { return find_by_name(compiled_->targets, name); }
+
+Result<const Agent*> Policy::agent_for_exec(std::string_view name, std::string_view user, uint32_t uid) const {
+  std::vector<std::string_view> known;
+  for (const Agent& agent : compiled_->agents) {
+    for (const ExecWorkload& workload : agent.exec) {
+      known.push_back(workload.name);
+      if (workload.name != name) continue;
+      if (may_become(workload, user, uid)) return &agent;
+      const std::string caller = user.empty() ? fmt::format("uid {}", uid) : fmt::format("user `{}`", printable(user));
+      return fail(
+          fmt::format("{} may not become agent `{}`", caller, agent.name),
+          fmt::format("the Agent says who may: workload: [{{exec: {{name: {}, users: [{}]}}}}] ({})", workload.name,
+                      user.empty() ? std::to_string(uid) : printable(user), workload.where.to_string()));
+    }
+  }
+  return fail(fmt::format("no Agent has the workload exec `{}`", printable(name)),
+              known.empty() ? "the policy has no exec workload" : meant(name, known));
+}
+
+const Agent* Policy::agent_for_cgroup(std::string_view path) const {
+  const Agent* best = nullptr;
+  size_t length = 0;
+  for (const Agent& agent : compiled_->agents) {
+    for (const CgroupWorkload& workload : agent.cgroups) {
+      const std::string_view mine = workload.path;
+      const bool inside = path.starts_with(mine) && (path.size() == mine.size() || path[mine.size()] == '/');
+      if (inside && mine.size() > length) best = &agent, length = mine.size();
+    }
+  }
+  return best;
+}
+
+std::vector<std::string> Policy::host_names() const {
+  std::set<std::string> names;
+  for (const Target& target : compiled_->targets)
+    for (const HostPattern& host : target.hosts)
+      if (!host.name.empty()) names.insert(host.name);
+  return {names.begin(), names.end()};
+}
+
+TargetMatch Policy::match_target(const model::Endpoint& destination, const HostAddresses& resolved) const {
+  TargetMatch best;
+  int best_fit = -1;
+  for (const Target& target : compiled_->targets) {
+    for (const HostPattern& host : target.hosts) {
+      const auto found = fit(host, destination, resolved);
+      if (!found || *found < best_fit) continue;
+      if (*found > best_fit) {
+        best = {&target, &host, nullptr};
+        best_fit = *found;
+      } else if (best.target != &target) {
+        best.other = &target;
+      } else if (best.host->name.empty()) {
+        best.host = &host;  // a name says more than an address: a certificate can be for it
+      }
+    }
+  }
+  return best;
+}
+
+}  // namespace sallyport::policy

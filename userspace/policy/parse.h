@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// YAML nodes into documents: each is checked by itself here, all together in compile().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiled.h"
+#include "reader.h"
+
+namespace sallyport::policy {
+
+struct ParsedTarget {
+  Target target;
+  TargetRules rules;
+  std::vector<Reference> masks;
+};
+
+/// Everything of one load, before it is joined.
+struct Documents {
+  std::vector<Agent> agents;
+  std::vector<ParsedTarget> targets;
+  std::vector<Mask> masks;
+  std::vector<MaskKey> keys;
+  std::vector<std::unique_ptr<Entitlement>> entitlements;
+};
+
+/// One document of any kind, added to `out` even when parts of it are wrong, so that names it defines are known.
+void parse_document(const Node& node, const LoadOptions& options, Reader& reader, Documents& out);
+
+void parse_agent(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+void parse_target(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+void parse_mask(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+void parse_entitlement(const Node& spec, const std::string& name, const Place& where, const LoadOptions& options,
+                       Reader& reader, Documents& out);
+
+/// What stands under `sql:` in a rule.
+SqlRule parse_sql_rule(const Node& node, Reader& reader);
+
+/// "schema.table.column" without patterns: the relation as effects name it, and the column's bare name.
+struct ColumnName {
+  std::string relation;
+  std::string column;
+};
+Result<ColumnName> parse_column_name(std::string_view text);
+
+}  // namespace sallyport::policy

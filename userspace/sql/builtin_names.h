@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a fresh PostgreSQL 15 has in pg_catalog, as data: blank-separated names, and sets made of them.
+#pragma once
+
+#include <string_view>
+
+namespace sallyport::sql {
+
+extern const std::string_view kPureFunctionNames;
+extern const std::string_view kImpureFunctionNames;
+extern const std::string_view kTypeNames;
+extern const std::string_view kOperatorNames;
+extern const std::string_view kSystemRelationNames;
+
+bool is_builtin_impure_function(std::string_view name);
+bool is_builtin_type(std::string_view name);
+bool is_builtin_operator(std::string_view name);
+bool is_system_relation(std::string_view name);
+
+}  // namespace sallyport::sql

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What names mean within one text: the catalogue, changed by the statements gone through so far.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sallyport/sql/analysis.h"
+#include "sql/effects.h"
+
+namespace sallyport::sql {
+
+/// What a name stands for. `doubt` (static text) is set if that cannot be told.
+struct Resolved {
+  FactPtr fact;  ///< never null
+  std::string_view doubt;
+};
+
+class Names {
+ public:
+  Names(const Settings& settings, const Catalogue& catalogue) : settings_(settings), catalogue_(catalogue) {}
+
+  Resolved relation(std::string_view schema, std::string_view name);
+  /// May a call of this unqualified name reach a function outside pg_catalog?
+  bool may_be_shadowed(std::string_view name);
+  /// Schema in which an unqualified object is created; empty: not known.
+  std::string_view creation_schema() const;
+  /// A relation that a CREATE of this text makes. `kind` is pg_class.relkind.
+  FactPtr create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns);
+  /// From the next statement on nothing is known of relations of this bare name: renamed, dropped, given
+  /// a trigger.
+  void doubt(std::string_view name) { pending_doubts_.emplace_back(name); }
+  /// A rollback: what the text made may be gone.
+  void roll_back();
+  /// From the next statement on unqualified names may mean something else; `why` is static text. A
+  /// statement's own names are looked up before it runs.
+  void move(std::string_view why) {
+    if (pending_move_.empty()) pending_move_ = why;
+  }
+  /// A statement has ended: what it moved, has moved.
+  void settle();
+  /// The elements of CREATE SCHEMA are made in that schema, and it is searched first.
+  void enter_schema(std::string_view schema);
+  void leave_schema() { inside_schema_.clear(); }
+  std::string_view moved() const { return moved_; }
+  const Missing& missing() const { return missing_; }
+  bool transaction_moved() const { return settings_.transaction_moved; }
+  bool offline() const { return catalogue_.assume_plain; }
+
+ private:
+  FactPtr assumed(const RelationName& name);
+
+  const Settings& settings_;
+  const Catalogue& catalogue_;
+  std::map<RelationName, FactPtr> made_;          // by this text, with their schema
+  std::map<std::string, std::string> made_bare_;  // bare name -> schema it was made in
+  std::map<RelationName, FactPtr> assumed_;
+  std::set<std::string, std::less<>> doubtful_;  // bare names
+  std::string_view moved_;
+  std::string_view pending_move_;
+  std::vector<std::string> pending_doubts_;
+  std::string inside_schema_;
+  Missing missing_;
+};
+
+}  // namespace sallyport::sql

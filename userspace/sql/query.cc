@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+// SELECT, VALUES, set operations and WITH (analyze.c, parse_cte.c, parse_clause.c of PostgreSQL).
+#include "sql/query.h"
+
+#include <array>
+#include <charconv>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace sallyport::sql {
+
+using model::Access;
+using model::ObjectKind;
+
+namespace {
+
+constexpr int kQueryDepthCost = 8;  // a query's level takes that much more stack than an expression's
+constexpr int kSetOperationDepthCost = 2;
+
+// VALUES columns are column1, column2 …; the names live as long as the process.
+std::string_view values_column_name(size_t index) {
+  constexpr size_t kNamed = 64;
+  static const std::array<std::string, kNamed> names = [] {
+    std::array<std::string, kNamed> made;
+    for (size_t i = 0; i < kNamed; ++i) made[i] = "column" + std::to_string(i + 1);
+    return made;
+  }();
+  return index < kNamed ? std::string_view(names[index]) : std::string_view("?column?");
+}
+
+}  // namespace
+
+Outputs Query::statement(const Node* node, const Scope* outer, const Ctes* ctes) {
+  if (node == nullptr) return {};
+  bool select_node = nodeTag(node) == T_SelectStmt;
+  const auto* as_select = reinterpret_cast<const SelectStmt*>(node);
+  bool set_operation = select_node && as_select->op != SETOP_NONE;
+  Deeper deeper(state_, set_operation ? kSetOperationDepthCost : kQueryDepthCost);
+  if (!deeper) return {};
+  std::string_view outer_class = class_;
+  Outputs outputs;
+  switch (nodeTag(node)) {
+    case T_SelectStmt:
+      class_ = "select";
+      outputs = select(as_select, outer, ctes);
+      break;
+    case T_InsertStmt:
+      class_ = "insert";
+      outputs = insert(reinterpret_cast<const InsertStmt*>(node), outer, ctes);
+      break;
+    case T_UpdateStmt:
+      class_ = "update";
+      outputs = update(reinterpret_cast<const UpdateStmt*>(node), outer, ctes);
+      break;
+    case T_DeleteStmt:
+      class_ = "delete";
+      outputs = remove(reinterpret_cast<const DeleteStmt*>(node), outer, ctes);
+      break;
+    case T_MergeStmt:
+      class_ = "merge";
+      outputs = merge(reinterpret_cast<const MergeStmt*>(node), outer, ctes);
+      break;
+    default:
+      effects_.unknown(ObjectKind::unknown, "", Access::execute,
+                       "a statement of a kind that is not known in this place");
+      outputs.known = false;
+  }
+  class_ = outer_class;
+  return outputs;
+}
+
+Outputs Query::select(const SelectStmt* select, const Scope* outer, const Ctes* ctes) {
+  Ctes own;
+  own.parent = ctes;
+  if (select->withClause != nullptr) {
+    bool top = std::exchange(top_, false);
+    with(select->withClause, outer, own);
+    top_ = top;
+    ctes = &own;
+  }
+  if (select->op == SETOP_NONE)
+    return select->valuesLists != nullptr ? values(select, outer, ctes) : leaf(select, outer, ctes);
+
+  bool top = top_;
+  Outputs outputs = statement(reinterpret_cast<const Node*>(select->larg), outer, ctes);
+  top_ = top;
+  Outputs right = statement(reinterpret_cast<const Node*>(select->rarg), outer, ctes);
+  top_ = top;
+  for (size_t i = 0; i < outputs.columns.size(); ++i) {
+    outputs.columns[i].lineage.append(right.rest);
+    if (i < right.columns.size()) outputs.columns[i].lineage.append(right.columns[i].lineage);
+  }
+  outputs.rest.append(right.all());
+  outputs.known &= right.known;
+  if (top_) effects_.statement().computed_output = true;
+  Scope scope;
+  scope.parent = outer;
+  scope.ctes = ctes;
+  derived(scope, nullptr, std::make_shared<Outputs>(outputs));
+  for (const Node* node : pg::Nodes(select->sortClause)) clause(node, scope, outputs, true);
+  predicate(select->limitOffset, &scope);
+  predicate(select->limitCount, &scope);
+  return outputs;
+}
+
+Outputs Query::values(const SelectStmt* select, const Scope* outer, const Ctes* ctes) {
+  Scope scope;
+  scope.parent = outer;
+  scope.ctes = ctes;
+  Outputs outputs;
+  if (std::exchange(top_, false)) effects_.statement().computed_output = true;
+  for (const Node* row : pg::Nodes(select->valuesLists)) {
+    size_t index = 0;
+    for (const Node* value : pg::Nodes(row)) {
+      if (index == outputs.columns.size()) outputs.columns.push_back({values_column_name(index), {}});
+      outputs.columns[index++].lineage.append(group(value, &scope));
+    }
+  }
+  for (const Node* node : pg::Nodes(select->sortClause)) clause(node, scope, outputs, true);
+  predicate(select->limitOffset, &scope);
+  predicate(select->limitCount, &scope);
+  return outputs;
+}
+
+Outputs Query::leaf(const SelectStmt* select, const Scope* outer, const Ctes* ctes) {
+  bool top = std::exchange(top_, false);
+  Scope scope;
+  scope.parent = outer;
+  scope.ctes = ctes;
+  from(select->fromClause, scope, ctes);
+  Outputs outputs = targets(select->targetList, scope, top);
+  predicate(select->whereClause, &scope);
+  clauses(select->distinctClause, scope, outputs, true);
+  clauses(select->groupClause, scope, outputs, false);
+  predicate(select->havingClause, &scope);
+  for (const Node* node : pg::Nodes(select->windowClause)) group(node, &scope);
+  clauses(select->sortClause, scope, outputs, true);
+  predicate(select->limitOffset, &scope);
+  predicate(select->limitCount, &scope);
+  if (select->intoClause != nullptr) into(select->intoClause);
+  return outputs;
+}
+
+// SELECT … INTO makes a table, wherever the grammar lets it stand.
+void Query::into(const IntoClause* clause) {
+  if (clause->rel != nullptr) create_relation(clause->rel, 'r', false, {});
+}
+
+void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns) {
+  std::string_view name = pg::view(relation->relname);
+  bool temporary = relation->relpersistence == 't' || pg::view(relation->schemaname) == "pg_temp";
+  std::string_view schema = state_.names.creation_schema();
+  if (relation->schemaname != nullptr) schema = pg::view(relation->schemaname);
+  if (temporary) schema = "pg_temp";
+  std::string object = join_names(schema, name);
+  effects_.add("create", ObjectKind::relation, object, Access::write);
+  if (schema.empty())
+    effects_.unknown(ObjectKind::relation, object, Access::write,
+                     "the schema in which " + object + " is made is not known");
+  effects_.statement().moves_meaning = true;
+  if (state_.explaining) return;
+  if (if_not_exists && !state_.names.offline()) {
+    // It may be there already, as something else.
+    Resolved before = state_.names.relation(schema, name);
+    if (before.fact->found || !before.doubt.empty()) return;
+  }
+  state_.names.create(schema, name, kind, std::move(columns));
+}
+
+void Query::with(const WithClause* clause, const Scope* outer, Ctes& ctes) {
+  pg::Nodes list(clause->ctes);
+  ctes.entries.reserve(list.size());
+  for (const Node* node : list) {
+    const auto* cte = pg::as<CommonTableExpr>(node);
+    if (cte == nullptr) continue;
+    Ctes::Entry entry;
+    entry.name = pg::view(cte->ctename);
+    // WITH RECURSIVE: every name is seen everywhere in the list; else only by what comes after it.
+    entry.visible = clause->recursive;
+    auto unknown = std::make_shared<Outputs>();
+    unknown->known = false;
+    entry.outputs = std::move(unknown);
+    ctes.entries.push_back(std::move(entry));
+  }
+  size_t index = 0;
+  for (const Node* node : list) {
+    const auto* cte = pg::as<CommonTableExpr>(node);
+    if (cte == nullptr) continue;
+    Outputs outputs =
+        clause->recursive ? recursive_cte(cte, outer, ctes, index) : statement(cte->ctequery, outer, &ctes);
+    ctes.entries[index].outputs = renamed(outputs, cte->aliascolnames);
+    ctes.entries[index].visible = true;
+    if (cte->cycle_clause != nullptr) {
+      group(cte->cycle_clause->cycle_mark_value, nullptr);
+      group(cte->cycle_clause->cycle_mark_default, nullptr);
+    }
+    if (cte->cycle_clause != nullptr || cte->search_clause != nullptr) {
+      auto more = std::make_shared<Outputs>(*ctes.entries[index].outputs);
+      more->known = false;
+      ctes.entries[index].outputs = std::move(more);
+    }
+    ++index;
+  }
+}
+
+// The first arm of the UNION names the columns that the second arm sees.
+Outputs Query::recursive_cte(const CommonTableExpr* cte, const Scope* outer, Ctes& ctes, size_t index) {
+  const auto* body = pg::as<SelectStmt>(cte->ctequery);
+  bool plain = body != nullptr && body->op == SETOP_UNION && body->withClause == nullptr &&
+               body->sortClause == nullptr && body->limitCount == nullptr && body->limitOffset == nullptr;
+  if (!plain) return statement(cte->ctequery, outer, &ctes);
+  Deeper deeper(state_, kSetOperationDepthCost);
+  if (!deeper) return {};
+  Outputs outputs = statement(reinterpret_cast<const Node*>(body->larg), outer, &ctes);
+  ctes.entries[index].outputs = renamed(outputs, cte->aliascolnames);
+  Outputs right = statement(reinterpret_cast<const Node*>(body->rarg), outer, &ctes);
+  for (size_t i = 0; i < outputs.columns.size(); ++i) {
+    outputs.columns[i].lineage.append(right.rest);
+    if (i < right.columns.size()) outputs.columns[i].lineage.append(right.columns[i].lineage);
+  }
+  outputs.rest.append(right.rest);
+  return outputs;
+}
+
+Outputs Query::targets(const List* list, const Scope& scope, bool top) {
+  Outputs outputs;
+  for (const Node* node : pg::Nodes(list)) {
+    const auto* target = pg::as<ResTarget>(node);
+    if (target == nullptr) continue;
+    if (star_target(target, scope, outputs)) continue;
+    OutputColumn& column = outputs.columns.emplace_back();
+    column.lineage = group(target->val, &scope);
+    column.lineage.compact();
+    column.name = target->name != nullptr ? pg::view(target->name) : output_name(target->val, 0);
+    bool plain = pg::as<ColumnRef>(target->val) != nullptr && column.lineage.columns.size() == 1;
+    if (top && !plain) effects_.statement().computed_output = true;
+  }
+  return outputs;
+}
+
+// `*`, `t.*` and `(t).*`.
+bool Query::star_target(const ResTarget* target, const Scope& scope, Outputs& outputs) {
+  if (const auto* row = pg::as<A_Indirection>(target->val)) {
+    pg::Nodes parts(row->indirection);
+    if (parts.empty() || pg::as<A_Star>(parts[parts.size() - 1]) == nullptr) return false;
+    outputs.rest.append(group(target->val, &scope));
+    outputs.known = false;
+    return true;
+  }
+  const auto* ref = pg::as<ColumnRef>(target->val);
+  if (ref == nullptr) return false;
+  pg::Nodes fields(ref->fields);
+  if (fields.empty() || pg::as<A_Star>(fields[fields.size() - 1]) == nullptr) return false;
+  if (fields.size() == 1) {
+    for (const Item& item : scope.items)
+      if (!item.hidden && !item.qualified_only) star(item, outputs);
+    return true;
+  }
+  std::string_view schema = fields.size() >= 3 ? pg::text_of(fields[fields.size() - 3]) : std::string_view();
+  const Item* item = find_item(schema, pg::text_of(fields[fields.size() - 2]), &scope);
+  if (item != nullptr) {
+    star(*item, outputs);
+  } else {
+    everything(&scope, outputs.rest);
+    outputs.known = false;
+  }
+  return true;
+}
+
+void Query::clauses(const List* list, const Scope& scope, const Outputs& outputs, bool output_first) {
+  for (const Node* node : pg::Nodes(list)) clause(node, scope, outputs, output_first);
+}
+
+// A bare name in ORDER BY and DISTINCT ON is a result column first, in GROUP BY an input column first.
+void Query::clause(const Node* node, const Scope& scope, const Outputs& outputs, bool output_first) {
+  if (node == nullptr) return;
+  if (const auto* sort = pg::as<SortBy>(node)) {
+    if (sort->useOp != nullptr) operator_name(sort->useOp);
+    node = sort->node;
+  }
+  if (const auto* ref = pg::as<ColumnRef>(node)) {
+    pg::Nodes fields(ref->fields);
+    if (fields.size() == 1) {
+      std::string_view name = pg::text_of(fields[0]);
+      spend(outputs.columns.size());
+      bool is_output = false;
+      for (const OutputColumn& column : outputs.columns) is_output |= column.name == name;
+      bool input = false;
+      for (const Item& item : scope.items) input |= !item.hidden && !item.qualified_only && has(item, name) != Has::no;
+      if (is_output && (output_first || !input)) return;
+    }
+  }
+  group(node, &scope);
+}
+
+// FigureColname of PostgreSQL, as far as another query can refer to it.
+std::string_view Query::output_name(const Node* node, int depth) {
+  constexpr int kDepthMax = 16;
+  if (node == nullptr || depth > kDepthMax) return "?column?";
+  switch (nodeTag(node)) {
+    case T_ColumnRef: {
+      pg::Nodes fields(reinterpret_cast<const ColumnRef*>(node)->fields);
+      return fields.empty() ? "?column?" : pg::text_of(fields[fields.size() - 1]);
+    }
+    case T_FuncCall: {
+      pg::Nodes parts(reinterpret_cast<const FuncCall*>(node)->funcname);
+      return parts.empty() ? "?column?" : pg::text_of(parts[parts.size() - 1]);
+    }
+    case T_A_Indirection: {
+      const auto* row = reinterpret_cast<const A_Indirection*>(node);
+      std::string_view name;
+      for (const Node* part : pg::Nodes(row->indirection))
+        if (pg::as<String>(part) != nullptr) name = pg::text_of(part);
+      return name.empty() ? output_name(row->arg, depth + 1) : name;
+    }
+    case T_TypeCast: {
+      const auto* cast = reinterpret_cast<const TypeCast*>(node);
+      std::string_view name = output_name(cast->arg, depth + 1);
+      pg::Nodes type(cast->typeName == nullptr ? nullptr : cast->typeName->names);
+      return name != "?column?" || type.empty() ? name : pg::text_of(type[type.size() - 1]);
+    }
+    case T_CollateClause:
+      return output_name(reinterpret_cast<const CollateClause*>(node)->arg, depth + 1);
+    case T_CaseExpr: {
+      std::string_view name =
+          output_name(reinterpret_cast<const Node*>(reinterpret_cast<const CaseExpr*>(node)->defresult), depth + 1);
+      return name == "?column?" ? "case" : name;
+    }
+    case T_CoalesceExpr:
+      return "coalesce";
+    case T_MinMaxExpr:
+      return reinterpret_cast<const MinMaxExpr*>(node)->op == IS_GREATEST ? "greatest" : "least";
+    case T_A_ArrayExpr:
+      return "array";
+    case T_RowExpr:
+      return "row";
+    case T_GroupingFunc:
+      return "grouping";
+    case T_SubLink: {
+      const auto* link = reinterpret_cast<const SubLink*>(node);
+      if (link->subLinkType == EXISTS_SUBLINK) return "exists";
+      if (link->subLinkType == ARRAY_SUBLINK) return "array";
+      const auto* select = pg::as<SelectStmt>(link->subselect);
+      if (link->subLinkType != EXPR_SUBLINK || select == nullptr || pg::Nodes(select->targetList).empty())
+        return "?column?";
+      const auto* target = pg::as<ResTarget>(pg::Nodes(select->targetList)[0]);
+      if (target == nullptr) return "?column?";
+      return target->name != nullptr ? pg::view(target->name) : output_name(target->val, depth + 1);
+    }
+    default:
+      return "?column?";
+  }
+}
+
+}  // namespace sallyport::sql

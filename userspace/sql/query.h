@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and expressions of one statement, and notes what
+// they read, write and call. Split by subject over query.cc (SELECT, WITH), from.cc (FROM items),
+// columns.cc (column references), expression.cc, functions.cc (calls, casts, operators), dml.cc.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sql/names.h"
+#include "sql/pg.h"
+#include "sql/scan.h"
+#include "sql/scope.h"
+
+namespace sallyport::sql {
+
+/// What all statements of one text share.
+struct TextState {
+  TextState(std::string_view the_text, const std::vector<LiteralToken>& the_tokens, const Settings& settings,
+            const Catalogue& catalogue)
+      : text(the_text), tokens(the_tokens), names(settings, catalogue), literals(the_tokens.size()) {}
+
+  std::string_view text;
+  const std::vector<LiteralToken>& tokens;
+  Names names;
+  std::vector<Literal> literals;  ///< one for each token
+  size_t links = 0;               ///< columns attached to literals so far
+  size_t work = 0;                ///< names compared so far: many columns times many references
+  int depth = 0;
+  bool too_complex = false;
+  bool explaining = false;  ///< inside EXPLAIN without ANALYZE: nothing is made
+};
+
+/// Counts how deep the walk is; false once it is too deep, and then the whole text is given up.
+class Deeper {
+ public:
+  Deeper(TextState& state, int cost);
+  ~Deeper() { state_.depth -= cost_; }
+  Deeper(const Deeper&) = delete;
+  Deeper& operator=(const Deeper&) = delete;
+  explicit operator bool() const { return !state_.too_complex; }
+
+ private:
+  TextState& state_;
+  int cost_;
+};
+
+class Query {
+ public:
+  Query(TextState& state, Effects& effects) : state_(state), effects_(effects) {}
+
+  /// SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE or MERGE; anything else is unknown.
+  Outputs statement(const Node* node, const Scope* outer, const Ctes* ctes);
+  /// A stand-alone expression (a default, a check, a parameter) read as part of `statement_class`.
+  Lineage expression(const Node* node, const Scope* scope, std::string_view statement_class);
+
+  /// The relation of a RangeVar, with the effect that `statement_class` has on it.
+  int relation_effect(const RangeVar* relation, std::string_view statement_class, model::Access access);
+  int relation_effect(std::string_view schema, std::string_view name, std::string_view statement_class,
+                      model::Access access, bool only = false);
+  /// The same, with what lies behind the relation for these RelationFact::Hidden bits.
+  void write_target(const RangeVar* relation, std::string_view statement_class, uint8_t commands);
+  int copy_target(const RangeVar* relation, model::Access access);
+  /// Every column of `relation` is touched by effect `effect`.
+  void every_column(const RangeVar* relation, int effect);
+  /// A scope in which `relation` is the only item (CHECK, index and policy expressions).
+  Scope scope_of(const RangeVar* relation, std::string_view statement_class);
+  void add_item(Scope& scope, const RangeVar* relation, std::string_view statement_class, std::string_view alias,
+                bool silent);
+  /// The effect of making a relation; later statements of the text know it.
+  void create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns);
+  void type(const TypeName* type);
+  void function(std::string_view schema, std::string_view name, std::string_view verb);
+  /// SET and set_config alike: notes the setting and what it moves.
+  void setting(std::string_view name, std::string_view statement_class, std::string_view value = {});
+  void link(const Lineage& lineage);
+  void link_literals(const std::vector<uint32_t>& literals, int use, std::string_view column);
+  void link_literal(uint32_t literal, std::string column);
+  int use(const Resolved& resolved, std::string_view statement_class, bool only, bool silent);
+  const FactPtr& fact_of(int use) const { return uses_[use].fact; }
+
+ private:
+  // query.cc
+  Outputs select(const SelectStmt* select, const Scope* outer, const Ctes* ctes);
+  Outputs leaf(const SelectStmt* select, const Scope* outer, const Ctes* ctes);
+  Outputs values(const SelectStmt* select, const Scope* outer, const Ctes* ctes);
+  void set_operation_order(const SelectStmt* select, const Outputs& outputs, const Scope* outer);
+  void with(const WithClause* clause, const Scope* outer, Ctes& ctes);
+  Outputs recursive_cte(const CommonTableExpr* cte, const Scope* outer, Ctes& ctes, size_t index);
+  Outputs targets(const List* list, const Scope& scope, bool returning);
+  bool star_target(const ResTarget* target, const Scope& scope, Outputs& outputs);
+  void clause(const Node* node, const Scope& scope, const Outputs& outputs, bool output_first);
+  void clauses(const List* list, const Scope& scope, const Outputs& outputs, bool output_first);
+  void into(const IntoClause* clause);
+  static std::string_view output_name(const Node* node, int depth);
+
+  // from.cc
+  void from(const List* list, Scope& scope, const Ctes* ctes);
+  void from_item(const Node* node, Scope& scope, const Ctes* ctes);
+  void from_relation(const RangeVar* relation, Scope& scope, const Ctes* ctes);
+  void from_subselect(const RangeSubselect* range, Scope& scope, const Ctes* ctes);
+  void from_function(const RangeFunction* range, Scope& scope);
+  void from_table_function(const RangeTableFunc* range, Scope& scope);
+  void from_sample(const RangeTableSample* sample, Scope& scope, const Ctes* ctes);
+  void from_join(const JoinExpr* join, Scope& scope, const Ctes* ctes);
+  void join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_t middle);
+  void join_alias(const JoinExpr* join, Scope& scope, size_t begin);
+  void derived(Scope& scope, const Alias* alias, std::shared_ptr<const Outputs> outputs);
+  static std::shared_ptr<const Outputs> renamed(const Outputs& outputs, const List* names);
+
+  // columns.cc
+  enum class Has { no, maybe, yes };
+  Has has(const Item& item, std::string_view column) const;
+  void spend(size_t work) const;
+  void touch(const Item& item, std::string_view column, Lineage& lineage);
+  void touch_origins(const Lineage& from, Lineage& lineage);
+  void star(const Item& item, Outputs& outputs);
+  void whole_row(const Item& item, Lineage& lineage);
+  void everything(const Scope* scope, Lineage& lineage);
+  int read_effect(int use);
+  void column_ref(const ColumnRef* ref, const Scope* scope, Lineage& lineage);
+  void unqualified(std::string_view name, const Scope* scope, Lineage& lineage);
+  void qualified(std::string_view schema, std::string_view item, std::string_view column, const Scope* scope,
+                 Lineage& lineage);
+  const Item* find_item(std::string_view schema, std::string_view name, const Scope* scope) const;
+  bool has_known_column(std::string_view name, const Scope* scope) const;
+
+  // expression.cc
+  void expr(const Node* node, const Scope* scope, Lineage& group);
+  void exprs(const List* list, const Scope* scope, Lineage& group);
+  void predicate(const Node* node, const Scope* scope);
+  Lineage group(const Node* node, const Scope* scope);
+  void literal(int location, bool parameter, Lineage& group);
+  void operation(const A_Expr* operation, const Scope* scope, Lineage& group);
+  void sublink(const SubLink* link, const Scope* scope, Lineage& group);
+  void indirection(const A_Indirection* node, const Scope* scope, Lineage& group);
+  void window(const WindowDef* window, const Scope* scope, Lineage& group);
+  void other_expr(const Node* node, const Scope* scope, Lineage& group);
+
+  // functions.cc
+  void call(const FuncCall* call, const Scope* scope, Lineage& group);
+  bool special_call(std::string_view name, const FuncCall* call);
+  void sequence_call(std::string_view name, const Node* argument, model::Access access);
+  void set_config_call(const FuncCall* call);
+  void field_or_function(std::string_view name);
+  void operator_name(const List* name);
+  void secret_arguments(const FuncCall* call, std::string_view name);
+
+  // dml.cc
+  Outputs insert(const InsertStmt* insert, const Scope* outer, const Ctes* ctes);
+  Outputs update(const UpdateStmt* update, const Scope* outer, const Ctes* ctes);
+  Outputs remove(const DeleteStmt* remove, const Scope* outer, const Ctes* ctes);
+  Outputs merge(const MergeStmt* merge, const Scope* outer, const Ctes* ctes);
+  void insert_columns(const InsertStmt* insert, int use, int effect, const Outputs* source, const Scope& scope);
+  void on_conflict(const OnConflictClause* clause, Scope& scope, int use, int effect);
+  void assignments(const List* targets, const Scope& scope, int use, int effect);
+  void merge_when(const MergeWhenClause* when, const Scope& scope, int use, int effect);
+  int target(const RangeVar* relation, std::string_view statement_class, Scope& scope, int& effect, uint8_t commands);
+  void hidden(const FactPtr& fact, uint8_t commands, model::Access access);
+
+  TextState& state_;
+  Effects& effects_;
+  std::vector<Use> uses_;
+  std::string_view class_ = "select";  // of the innermost statement being walked
+  bool top_ = true;                    // the next query is the statement's own
+};
+
+}  // namespace sallyport::sql
