@@ -22,6 +22,7 @@ constexpr std::string_view kPemBegin = "-----BEGIN";
 constexpr std::string_view kPemDashes = "-----";
 constexpr size_t kPemHeaderBytesMax = 120;
 constexpr size_t kPemBodyBytesMin = 32;
+constexpr size_t kNumberBytesMin = 15;  // shorter numbers are ids, amounts and times
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -29,6 +30,9 @@ bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') 
 bool is_token(char c) {
   return c > 0x20 && c < 0x7f && std::string_view("\"'`,;<>(){}[]").find(c) == std::string_view::npos;
 }
+
+/// What behind a secret that is longer than its rule knows still belongs to it.
+bool continues_token(char c) { return is_alnum(c) || c == '_' || c == '-'; }
 
 /// Bytes inside a PEM block: base64, its header lines, and line ends as JSON writes them.
 bool is_pem(char c) {
@@ -47,18 +51,23 @@ float entropy_of(std::string_view text) {
   return bits;
 }
 
-/// A secret has digits or mixed case; a date, a number, a path of words or a placeholder has not.
-bool looks_random(std::string_view secret, float entropy_min) {
+/// A text with these is an example or is filled in later.
+bool is_placeholder(std::string_view secret) {
+  for (std::string_view word : {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****"}) {
+    if (secret.find(word) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+/// What a value behind a telling name must have to be taken for a secret: digits and letters. Not a
+/// date, a number, a path, a word, an expression.
+bool looks_secret(std::string_view value) {
   bool digit = false, letter = false;
-  for (char c : secret) {
+  for (char c : value) {
     digit |= c >= '0' && c <= '9';
     letter |= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   }
-  if (!digit || !letter) return false;
-  for (std::string_view placeholder : {"${", "{{", "%{", "$(", "EXAMPLE", "example", "xxxx", "XXXX", "****", "...", "://"}) {
-    if (secret.find(placeholder) != std::string_view::npos) return false;
-  }
-  return entropy_of(secret) >= entropy_min;
+  return digit && (letter || value.size() >= kNumberBytesMin) && value.find("://") == std::string_view::npos && value.find("...") == std::string_view::npos;
 }
 
 /// Where the private key block that begins at `at` ends; `at`: none does.
@@ -104,7 +113,7 @@ class ApiKeyDetector final : public Detector {
     index_.scan(text, start, [&](size_t at, uint32_t owner) {
       if (owner == kPemOwner) {
         size_t end = pem_end(text, at);
-        if (end > at) out.push_back({at, end, at, end - at});
+        if (end > at) out.push_back({at, end, at, end - at, kBlockForm});
       } else {
         try_rule(rules_[owner], text, start, at, out);
       }
@@ -120,13 +129,21 @@ class ApiKeyDetector final : public Detector {
     return from;
   }
 
-  size_t tail_end(std::string_view rest) const override {
+  size_t tail_end(int form, std::string_view rest) const override {
     size_t end = 0;
-    while (end < rest.size() && (is_token(rest[end]) || is_pem(rest[end]))) ++end;
+    if (form == kBlockForm) {
+      size_t close = rest.find("-----END");
+      if (close != std::string_view::npos) close = rest.find(kPemDashes, close + kPemDashes.size());
+      size_t most = std::min(rest.size(), close == std::string_view::npos ? rest.size() : close + kPemDashes.size());
+      while (end < most && is_pem(rest[end])) ++end;
+    } else {
+      while (end < rest.size() && continues_token(rest[end])) ++end;
+    }
     return end;
   }
 
  private:
+  static constexpr int kBlockForm = 1;
   static constexpr uint32_t kPemOwner = ~uint32_t{0};
 
   struct Rule {
@@ -146,9 +163,12 @@ class ApiKeyDetector final : public Detector {
     if (groups[group].data() == nullptr) return;
     std::string_view secret(groups[group].data(), groups[group].size());
     while (secret.ends_with('.') || secret.ends_with(':')) secret.remove_suffix(1);
-    if (rule.rule->entropy_min > 0 && !looks_random(secret, rule.rule->entropy_min)) return;
+    if (rule.rule->by_name && !looks_secret(secret)) return;
+    if (is_placeholder(secret) || entropy_of(secret) < rule.rule->entropy_min) return;
     auto offset = static_cast<size_t>(secret.data() - text.data());
-    out.push_back({from, from + groups[0].size(), offset, secret.size()});
+    size_t end = offset + secret.size();
+    while (end < text.size() && continues_token(text[end])) ++end;  // longer than known
+    out.push_back({from, std::max(end, from + groups[0].size()), offset, end - offset});
   }
 
   std::vector<Rule> rules_;

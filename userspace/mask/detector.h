@@ -28,6 +28,7 @@ struct Match {
   size_t to = 0;
   size_t offset = 0;
   size_t length = 0;
+  int form = 0;  ///< the detector's own note, handed back to tail_end()
 };
 
 /// Bytes of text before a scanned range that a detector may look at.
@@ -47,9 +48,9 @@ class Detector {
   /// The least `from` that a match ending at or behind the end of `text`, grown by whatever comes,
   /// could have. text.size() when nothing is in the making.
   virtual size_t hold_from(std::string_view text) const = 0;
-  /// Where a match too long for a stream's window, cut off before `rest`, ends in `rest`:
-  /// rest.size() when it may go on.
-  virtual size_t tail_end(std::string_view rest) const = 0;
+  /// Where a match of this form, too long for a stream's window and cut off before `rest`, ends in
+  /// `rest`: rest.size() when it may go on.
+  virtual size_t tail_end(int form, std::string_view rest) const = 0;
 };
 
 std::unique_ptr<Detector> make_email_detector();

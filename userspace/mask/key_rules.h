@@ -21,8 +21,10 @@ struct KeyRule {
   bool ignore_case = false;
   /// Starts only where no letter or digit stands before.
   bool at_word = true;
-  /// The secret must look random: Shannon bits a byte, and what looks_random() asks.
-  float entropy_min = 0;
+  /// The secret has at least so many Shannon bits a byte.
+  float entropy_min = 2.5F;
+  /// Only the name says that it is a secret: it must look like one, too.
+  bool by_name = false;
 };
 
 std::span<const KeyRule> builtin_key_rules();

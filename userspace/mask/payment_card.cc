@@ -113,7 +113,7 @@ class PaymentCardDetector final : public Detector {
     return begin;
   }
 
-  size_t tail_end(std::string_view) const override { return 0; }
+  size_t tail_end(int, std::string_view) const override { return 0; }
 
  private:
   /// Not within a word, and not the decimals of a number.
