@@ -31,7 +31,7 @@ INSIDE = "SALLYPORT_INTEROP_INSIDE"
 def main():
     """Runs the calling test file in a cgroup and namespaces of its own, and takes them away afterwards."""
     if INSIDE in os.environ:
-        unittest.main(verbosity=2)
+        unittest.main(verbosity=2, warnings="ignore")
         return
     if os.geteuid() != 0:
         sys.exit("interop tests need root: they load BPF programs and make namespaces")

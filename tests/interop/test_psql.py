@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """psql as an agent: what passes, is masked and is refused, and that a refusal has a server error's whole effect."""
 
+import json
 import os
-import re
 import signal
 import time
 import unittest
@@ -21,9 +21,9 @@ def policy():
                       [{"type": "payment-card", "with": "redact"}]),
         entitlement_document("bot", allow=[
             {"sql": {"statements": ["select", "insert", "copy"], "tables": ["shop.customers", "shop.numbers"]}},
-            {"sql": NOTES}, {"sql": {"functions": ["pg_catalog.pg_sleep", "pg_catalog.pg_backend_pid"]}}]),
+            {"sql": NOTES}, {"sql": {"statements": ["unknown"], "functions": ["pg_catalog.pg_sleep"]}}]),
         entitlement_document("small", allow=[{"sql": {"statements": ["select"], "tables": ["shop.notes"]}}]),
-        entitlement_document("rival", allow=[{"sql": {"functions": ["pg_catalog.pg_sleep"]}}]),
+        entitlement_document("rival", allow=[{"sql": {"statements": ["select"], "tables": ["shop.notes"]}}]),
     ]
 
 
@@ -36,6 +36,10 @@ def setUpModule():
     server.sql(harness.SCHEMA)
     machine.write_policy(*policy())
     machine.start_daemon()
+
+
+def active(pattern):
+    return server.sql(f"SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '{pattern}'") == "1"
 
 
 class PsqlCase(unittest.TestCase):
@@ -160,12 +164,14 @@ class Refusal(PsqlCase):
                 c.parse("", sql); c.bind("", ""); c.execute("")
             c.sync()
             kinds = c.until_ready()
+            c.query("SELECT 7"); aborted = c.until_ready()
+            c.query("COMMIT"); end = c.until_ready()
             c.query("SELECT 7")
-            print(json.dumps([kinds.errors(), kinds.types(), c.until_ready().texts()]))
+            print(json.dumps([kinds.errors(), kinds.status(), aborted.errors()[0]["C"], end.tags(), c.until_ready().texts()]))
             """)
         self.assertEqual(got[0][0]["C"], "42501")
         self.assertEqual(len(got[0]), 1)
-        self.assertEqual(got[2], [["7"]])
+        self.assertEqual(got[1:], ["E", "25P02", ["ROLLBACK"], [["7"]]])
         self.assertEqual(self.notes(), "")
 
     def test_strings_of_many_statements_pass_whole_or_not_at_all(self):
@@ -200,17 +206,16 @@ class Refusal(PsqlCase):
 
 class Commands(PsqlCase):
     def test_backslash_commands_with_the_baseline_and_one_rule(self):
-        for command, expected in ((r"\d", "notes"), (r"\d shop.notes", "body"), (r"\dt shop.*", "payroll"), (r"\l", "template1"),
+        for command, expected in ((r"\d shop.*", "notes"), (r"\d shop.notes", "body"), (r"\dt shop.*", "payroll"), (r"\l", "template1"),
                                   (r"\du", "app"), (r"\dn", "shop"), (r"\df shop.*", ""), (r"\d+ shop.customers", "ssn"),
-                                  (r"\dp shop.notes", "app="), (r"\di shop.*", "notes_pkey"), (r"\dv", ""), (r"\dx", "plpgsql"),
+                                  (r"\dp shop.notes", "app="), (r"\di shop.*", "notes_pkey"), (r"\dv pg_catalog.pg_views", "pg_views"), (r"\dx", "plpgsql"),
                                   (r"\conninfo", "user \"app\""), (r"\encoding", "UTF8"), (r"\dT", ""), (r"\ds shop.*", "notes_id_seq")):
             with self.subTest(command):
-                dsn = DSN + " options=-csearch_path=shop" if command == r"\d" else DSN
-                agent = "bot" if command == r"\d" else "small"
-                if command == r"\d":
-                    dsn = DSN
-                    expected = ""
-                self.assertIn(expected, self.ok(machine.psql(command, agent=agent, dsn=dsn)))
+                self.assertIn(expected, self.ok(machine.psql(command, agent="small")))
+        self.assertIn("Did not find any relations", machine.psql(r"\d", agent="small").stderr)
+        server.sql("ALTER ROLE app SET search_path = shop")
+        self.addCleanup(server.sql, "ALTER ROLE app RESET search_path")
+        self.assertIn("notes", self.ok(machine.psql(r"\d", agent="small")))
 
     def test_copy_in_and_out(self):
         self.ok(machine.psql(r"\copy shop.notes (body) from stdin", stdin="one\ntwo\n\\.\n"))
@@ -229,9 +234,11 @@ class Commands(PsqlCase):
         out = self.ok(machine.psql(r"\copy (select body from shop.notes order by id) to stdout"))
         self.assertEqual(out + "\n", rows)
 
-    def test_copy_binary(self):
+    def test_copy_in_binary_cannot_be_searched_for_card_numbers(self):
         done = machine.psql("COPY shop.numbers TO STDOUT (FORMAT binary)", options=["-o", "/dev/null"])
-        self.ok(done)
+        self.assertIn("42501", done.stderr)
+        self.assertIn("binary format cannot be searched", done.stderr)
+        self.assertIn("use COPY in text", done.stderr)
 
     def test_listen_and_notify(self):
         out = self.ok(machine.psql("LISTEN news", "NOTIFY news, 'hello'", "SELECT 1"))
@@ -246,11 +253,10 @@ class Commands(PsqlCase):
 
 class Cancel(PsqlCase):
     def sleeping(self):
-        return server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(30)%'"
-                          " AND pid <> pg_backend_pid()") != "0"
+        return active("SELECT pg_catalog.pg_sleep(30)%")
 
     def test_interrupt_of_psql_cancels_what_it_runs(self):
-        client = machine.start_agent("bot", ["psql", "-X", "-v", "VERBOSITY=verbose", DSN, "-c", "SELECT pg_sleep(30)", "-c",
+        client = machine.start_agent("bot", ["psql", "-X", "-v", "VERBOSITY=verbose", DSN, "-c", "SELECT pg_catalog.pg_sleep(30)", "-c",
                                              "SELECT 'still here'"])
         try:
             harness.wait_until("the query runs", self.sleeping)
@@ -268,13 +274,11 @@ class Cancel(PsqlCase):
             import json, rawpg, sys
             c = rawpg.connect()
             print(json.dumps([c.pid, c.key.hex()]), flush=True)
-            c.query("SELECT pg_sleep(4), 'done'")
+            c.query("SELECT pg_catalog.pg_sleep(4), 'done'")
             print(json.dumps([c.until_ready().texts()]), flush=True)
             """])
-        key = victim.stdout.readline()
-        harness.wait_until("the query runs", lambda: server.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(4)%'"
-            " AND pid <> pg_backend_pid()") != "0")
+        key = victim.stdout.readline().strip()
+        harness.wait_until("the query runs", lambda: active("SELECT pg_catalog.pg_sleep(4)%"))
         machine.python(f"""
             import json, rawpg
             pid, key = json.loads('''{key}''')
@@ -289,9 +293,14 @@ class Sessions(PsqlCase):
     def test_list_and_show_tell_what_was_done(self):
         marker = f"mark{os.getpid()}"
         self.refused(machine.psql(f"SELECT 1 AS {marker}", "DELETE FROM shop.customers"))
-        listed = machine.sallyport("sessions", "list", "-o", "json", "--state", str(machine.state_dir))
+        listed = machine.sallyport("sessions", "list", "-o", "json")
         self.assertEqual(listed.returncode, 0, listed.stderr)
-        self.assertIn("bot", listed.stdout)
+        newest = [s for s in json.loads(listed.stdout) if s["agent"] == "bot"][-1]
+        shown = machine.sallyport("sessions", "show", newest["id"])
+        self.assertIn(marker, shown.stdout)
+        self.assertIn("DELETE FROM shop.customers", shown.stdout)
+        self.assertIn("no rule", shown.stdout)
+        self.assertEqual(machine.sallyport("sessions", "replay", newest["id"]).returncode, 0)
 
 
 if __name__ == "__main__":
