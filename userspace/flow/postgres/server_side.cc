@@ -116,6 +116,9 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       if (running && running->detectors) {
         if (copy->binary) {
           LiveOperation* live = live_of(ticket);
+          live->decision.causes = {{.rule = "mask detectors",
+                                    .text = "COPY in binary format cannot be searched for what must be masked"}};
+          live->decision.hint = "use COPY in text or csv format, or SELECT";
           return cut(*live, turn);
         }
         running->copy_text = true;
