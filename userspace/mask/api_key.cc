@@ -22,6 +22,8 @@ constexpr std::string_view kPemBegin = "-----BEGIN";
 constexpr std::string_view kPemDashes = "-----";
 constexpr size_t kPemHeaderBytesMax = 120;
 constexpr size_t kPemBodyBytesMin = 32;
+constexpr size_t kWordBytesMin = 3;
+constexpr size_t kIdentifierBytesMax = 48;  // looked at before the word that tells
 constexpr size_t kNumberBytesMin = 15;  // shorter numbers are ids, amounts and times
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -53,21 +55,59 @@ float entropy_of(std::string_view text) {
 
 /// A text with these is an example or is filled in later.
 bool is_placeholder(std::string_view secret) {
-  for (std::string_view word : {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****"}) {
+  for (std::string_view word : {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****", "####", "abcdefgh", "ABCDEFGH"}) {
     if (secret.find(word) != std::string_view::npos) return true;
   }
   return false;
 }
 
-/// What a value behind a telling name must have to be taken for a secret: digits and letters. Not a
-/// date, a number, a path, a word, an expression.
-bool looks_secret(std::string_view value) {
-  bool digit = false, letter = false;
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_name(char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.'; }
+
+/// Digits and letters, or a long number: not a date, a word, a path, an expression.
+bool is_mixed(std::string_view value) {
+  bool digit = std::ranges::any_of(value, is_digit);
+  bool letter = std::ranges::any_of(value, is_letter);
+  return digit && (letter || value.size() >= kNumberBytesMin) && value.find("://") == std::string_view::npos &&
+         value.find("...") == std::string_view::npos;
+}
+
+/// Words joined by marks, with few digits: an identifier, a file, a host.
+bool is_wordy(std::string_view value) {
+  auto digits = static_cast<size_t>(std::ranges::count_if(value, is_digit));
+  if (digits * 4 >= value.size()) return false;
+  size_t word = 0;
+  bool whole = true;  // the present segment has nothing but letters
+  bool found = false;
+  size_t segments = 1;
   for (char c : value) {
-    digit |= c >= '0' && c <= '9';
-    letter |= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (c == '.' || c == '_' || c == '-' || c == '/') {
+      found |= whole && word >= kWordBytesMin;
+      word = 0;
+      whole = true;
+      ++segments;
+    } else {
+      whole &= is_letter(c);
+      ++word;
+    }
   }
-  return digit && (letter || value.size() >= kNumberBytesMin) && value.find("://") == std::string_view::npos && value.find("...") == std::string_view::npos;
+  return segments > 1 && (found || (whole && word >= kWordBytesMin));
+}
+
+/// `keyHash`, `key_name`, `publicKey`: about a key, not one.
+bool names_something_else(std::string_view name) {
+  std::string low(name);
+  std::ranges::transform(low, low.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  for (std::string_view word : {"public", "primarykey", "primary_key", "foreignkey", "foreign_key", "accessib", "accessor", "keyframe", "keying", "pubkey"}) {
+    if (low.find(word) != std::string::npos) return true;
+  }
+  for (std::string_view word : {"name", "size", "length", "file", "path", "url", "uri", "hash", "type", "count",
+                                "version", "alias", "pressed", "pair", "source", "optionid", "credentialid",
+                                "credentialsid", "keystr"}) {
+    if (low.ends_with(word)) return true;
+  }
+  return false;
 }
 
 /// Where the private key block that begins at `at` ends; `at`: none does.
@@ -80,7 +120,8 @@ size_t pem_end(std::string_view text, size_t at) {
   while (end < text.size() && is_pem(text[end])) {
     if (text.substr(end).starts_with("-----END")) {
       size_t close = text.find(kPemDashes, end + 8);
-      if (close != std::string_view::npos && close - end <= kPemHeaderBytesMax) return close + kPemDashes.size();
+      bool closes = close != std::string_view::npos && close - end <= kPemHeaderBytesMax;
+      if (closes) return end - body >= kPemBodyBytesMin ? close + kPemDashes.size() : at;
     }
     ++end;
   }
@@ -107,7 +148,7 @@ class ApiKeyDetector final : public Detector {
   }
 
   std::string_view type() const override { return "api-key"; }
-  bool wants(uint32_t traits) const override { return traits & (kTraitLong | kTraitAssign); }
+  bool wants(uint32_t traits) const override { return (traits & kTraitLetter) && (traits & (kTraitLong | kTraitAssign)); }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
     index_.scan(text, start, [&](size_t at, uint32_t owner) {
@@ -163,12 +204,21 @@ class ApiKeyDetector final : public Detector {
     if (groups[group].data() == nullptr) return;
     std::string_view secret(groups[group].data(), groups[group].size());
     while (secret.ends_with('.') || secret.ends_with(':')) secret.remove_suffix(1);
-    if (rule.rule->by_name && !looks_secret(secret)) return;
+    if (rule.rule->proof != Proof::shape && !is_mixed(secret)) return;
+    if (rule.rule->proof == Proof::named) {
+      auto value = static_cast<size_t>(groups[group].data() - text.data());
+      size_t name_end = from;
+      while (name_end < value && is_name(text[name_end])) ++name_end;
+      size_t least = std::max(start, from - std::min(from, kIdentifierBytesMax));
+      while (from > least && is_name(text[from - 1])) --from;
+      if (is_wordy(secret) || names_something_else(text.substr(from, name_end - from))) return;
+    }
     if (is_placeholder(secret) || entropy_of(secret) < rule.rule->entropy_min) return;
     auto offset = static_cast<size_t>(secret.data() - text.data());
     size_t end = offset + secret.size();
     while (end < text.size() && continues_token(text[end])) ++end;  // longer than known
-    out.push_back({from, std::max(end, from + groups[0].size()), offset, end - offset});
+    auto to = static_cast<size_t>(groups[0].end() - text.data());
+    out.push_back({from, std::max(end, to), offset, end - offset});
   }
 
   std::vector<Rule> rules_;

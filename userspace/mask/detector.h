@@ -15,10 +15,12 @@ namespace sallyport::mask {
 
 /// What a text contains, told in one cheap pass (text_traits).
 enum Trait : uint32_t {
-  kTraitAt = 1,      // '@'
-  kTraitDigit = 2,   // a decimal digit
-  kTraitAssign = 4,  // '=', ':' or '>'
-  kTraitLong = 8,    // eight bytes in a row, aligned, without space or control: any run of 15 has them
+  kTraitAt = 1,           // '@'
+  kTraitDigit = 2,        // a decimal digit
+  kTraitAssign = 4,       // '=', ':' or '>'
+  kTraitLong = 8,         // eight bytes in a row, aligned, without space or control: any run of 15 has them
+  kTraitLetter = 16,      // an ASCII letter
+  kTraitCardDigits = 32,  // 13 digits, anywhere
 };
 
 /// One thing found: [offset, offset + length) is to be masked; [from, to) is all that was looked at

@@ -65,7 +65,7 @@ constexpr KeyRule kRules[] = {
     {"launchdarkly", "sdk- api- mob-",
      R"((?:sdk|api|mob)-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\b)"},
     {"vault", "hvs. hvb. hvr.", R"(hv[sbr]\.[\w-]{24,300})"},
-    {"vault-legacy", "s.", R"(s\.[A-Za-z0-9]{24}\b)", 0, false, true, 3.6F},
+    {"vault-legacy", "s.", R"(s\.[A-Za-z0-9]{24}\b)", 0, false, true, 3.6F, Proof::mixed},
     {"onepassword", "ops_eyJ A3-", R"((?:ops_eyJ[A-Za-z0-9+/=_-]{100,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}))"},
     {"age", "AGE-SECRET-KEY-1", R"(AGE-SECRET-KEY-1[0-9A-Z]{58})", 0, false, true, 0},
     {"defined-networking", "dnkey-", R"((?i)dnkey-[a-z0-9=_-]{26}-[a-z0-9=_-]{52})", 0, true},
@@ -84,7 +84,7 @@ constexpr KeyRule kRules[] = {
     {"gocardless", "live_", R"((?i)live_[a-z0-9=_-]{40}\b)", 0, true, true, 3.0F},
     {"coinbase-paystack", "sk_live_ sk_test_", R"(sk_(?:live|test)_[a-z0-9]{40})"},
     // Messages and people
-    {"slack", "xox xapp- xoxe.", R"((?i)(?:xox[abeoprs][.-][\w.-]{10,250}|xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+))", 0, true},
+    {"slack", "xox xapp- xoxe.", R"((?i)(?:xox[abeoprs][.-][\w.-]{13,250}|xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+))", 0, true, true, 2.5F, Proof::mixed},
     {"slack-webhook", "hooks.slack.com/", R"(hooks\.slack\.com/((?:services|workflows|triggers)/[A-Za-z0-9+/]{40,60}))"},
     {"teams-webhook", "webhook.office.com/", R"(webhook\.office\.com/(webhookb2/[\w@/-]{80,}))"},
     {"discord-webhook", "discord.com/api/webhooks/", R"(discord\.com/api/webhooks/(\d{15,20}/[\w-]{60,80}))"},
@@ -112,20 +112,20 @@ constexpr KeyRule kRules[] = {
     {"jwt-base64", "ZXlK", R"(ZXlK[A-Za-z0-9+/_-]{40,}={0,2})"},
     {"authorization", "authorization",
      R"((?i)authorization["']?[ \t]*[:=][ \t]*["']?(?:(?:basic|bearer|token|apikey|digest|bot|negotiate)[ \t]+)?([\w.~+/=-]{8,}))", 0,
-     true, false, 2.5F, true},
-    {"bearer", "bearer", R"((?i)bearer[ \t]+([\w.~+/=-]{16,}))", 0, true, true, 3.0F, true},
+     true, false, 2.5F, Proof::mixed},
+    {"bearer", "bearer", R"((?i)bearer[ \t]+([\w.~+/=-]{16,}))", 0, true, true, 3.0F, Proof::mixed},
     {"url-password", "://", R"(://[^\s:@/"'<>]{0,64}:([^\s:@/"'<>$\{\}]{3,128})@[\w.-]+)", 0, false, false, 0},
     {"curl-user", "-u --user", R"((?:-u|--user)[ \t=]{0,3}["']?[\w.@-]{0,64}:([^\s"':@]{3,100}))", 0, false, true, 2.0F},
     // Names that say what their value is
     {"assigned-password", "passw pwd passphrase pass_ _pass",
      R"((?i)(?:passw(?:or)?d|passwd|pwd|passphrase|pass_|_pass)[\w.-]{0,32})" SP_ASSIGNED R"(([^\s"'`,;<>(){}\[\]]{6,150}))", 0,
-     true, false, 2.2F, true},
+     true, false, 2.2F, Proof::mixed},
     {"assigned-secret",
      "token secret api-key apikey api_key access client credential auth private license signing encryption _key -key "
      ".key key",
      R"((?i)(?:token|secret|api[._-]?key|access|client|credential|auth|private|license|signing|encryption|[_.-]?key)[\w.-]{0,40})" SP_ASSIGNED
      R"(([\w.~+/=!@#$%^&*?:|-]{10,250}))",
-     0, true, false, 3.0F, true},
+     0, true, false, 3.0F, Proof::named},
 };
 
 #undef SP_ASSIGNED

@@ -9,6 +9,13 @@
 
 namespace sallyport::mask {
 
+/// What tells a secret, besides the pattern and its entropy.
+enum class Proof : uint8_t {
+  shape,  ///< nothing more: the pattern is proof
+  mixed,  ///< it has digits and letters
+  named,  ///< mixed; the name before it says so, and neither name nor value says something else
+};
+
 struct KeyRule {
   std::string_view name;
   /// Literals, one of which stands at the start of a match (or `before` bytes behind it),
@@ -23,8 +30,7 @@ struct KeyRule {
   bool at_word = true;
   /// The secret has at least so many Shannon bits a byte.
   float entropy_min = 2.5F;
-  /// Only the name says that it is a secret: it must look like one, too.
-  bool by_name = false;
+  Proof proof = Proof::shape;
 };
 
 std::span<const KeyRule> builtin_key_rules();
