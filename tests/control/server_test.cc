@@ -169,7 +169,10 @@ TEST_F(ServerTest, OneUserCannotTakeEveryPlace) {
       "sys.stdin.read(1)\n";
   Running hog(kNobody, {"/usr/bin/python3", "-c", flood, socket_}, true);
   ASSERT_TRUE(hog.expect("refused 24")) << hog.out();
+  const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(ask(0, {"GET", "/v1/status"}).code(), 0);
+  EXPECT_EQ(ask(kViewer, {"GET", "/v1/status"}).code(), 0);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(limits::kControlRequestTimeoutMs));
   hog.type("x\n");
 }
 

@@ -101,10 +101,10 @@ at: 2026-12-01
 cases:
   - {name: reads, sql: SELECT a FROM t, decision: allow, causes: ['e.allow[0]'], masks: [public.t.a redact]}
   - {effects: [{class: delete, object: public.t, access: write}], decision: hold, causes: ['e.hold[0]']}
-  - {name: hint, effects: [{class: update, object: public.t, access: write, columns: [a]}], decision: deny, causes: [no rule],
-     hint: 'allow: [{sql: {statements: [update], tables: [public.t], columns: [a]}}]'}
+  - {name: hint, effects: [{class: update, object: public.t, access: write, columns: [a]}],
+    decision: deny, causes: [no rule], hint: 'allow: [{sql: {statements: [update], tables: [public.t], columns: [a]}}]'}
   - {name: unknown, effects: [{class: unknown, because: DO}], decision: deny}
-  - {name: star, effects: [{class: select, object: public.t, columns: ['*']}], decision: allow, masks: [public.t.a redact]}
+  - {effects: [{class: select, object: public.t, columns: ['*']}], decision: allow, masks: [public.t.a redact]}
   - {name: connects, connect: true, decision: allow}
   - {name: too early, at: 2026-10-01, connect: true, decision: deny, causes: [e.window]}
   - {name: starts, startup: {database: app, user: x, settings: [timezone]}, decision: allow}
@@ -112,7 +112,7 @@ cases:
   - {name: replicates, startup: {database: app, user: x, replication: true}, decision: deny}
   - {name: another agent, agent: ghost, connect: true, decision: deny, causes: [no agent]}
 )"),
-            "pass 6:5 reads\npass 7:5 case 2\npass 8:5 hint\npass 10:5 unknown\npass 11:5 star\npass 12:5 "
+            "pass 6:5 reads\npass 7:5 case 2\npass 8:5 hint\npass 10:5 unknown\npass 11:5 case 5\npass 12:5 "
             "connects\npass 13:5 too early\n"
             "pass 14:5 starts\npass 15:5 elsewhere\npass 16:5 replicates\npass 17:5 another agent\n");
 }

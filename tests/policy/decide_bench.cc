@@ -11,9 +11,12 @@ namespace {
 std::shared_ptr<const Policy> make_policy(int rules) {
   std::string text = R"(
 {apiVersion: sallyport.dev/v1alpha1, kind: Agent, metadata: {name: bot}, spec: {workload: [{exec: bot}]}}
---- {apiVersion: sallyport.dev/v1alpha1, kind: Target, metadata: {name: db}, spec: {protocol: postgres, hosts: ["10.0.0.5:5432"], masks: [pii]}}
---- {apiVersion: sallyport.dev/v1alpha1, kind: Mask, metadata: {name: pii}, spec: {columns: [{column: public.customers.email, with: partial}]}}
---- {apiVersion: sallyport.dev/v1alpha1, kind: Entitlement, metadata: {name: e}, spec: {agent: bot, target: db, deny: [{sql: {columns: [public.customers.ssn]}}], allow: [
+--- {apiVersion: sallyport.dev/v1alpha1, kind: Target, metadata: {name: db},
+     spec: {protocol: postgres, hosts: ["10.0.0.5:5432"], masks: [pii]}}
+--- {apiVersion: sallyport.dev/v1alpha1, kind: Mask, metadata: {name: pii},
+     spec: {columns: [{column: public.customers.email, with: partial}]}}
+--- {apiVersion: sallyport.dev/v1alpha1, kind: Entitlement, metadata: {name: e},
+     spec: {agent: bot, target: db, deny: [{sql: {columns: [public.customers.ssn]}}], allow: [
 )";
   for (int i = 1; i < rules; ++i) text += fmt::format("{{sql: {{statements: [select], tables: [public.t{}]}}}}, ", i);
   text += "{sql: {statements: [select], tables: [public.customers]}}]}}";

@@ -437,7 +437,8 @@ TEST(Loading, ABadPolicyIsNeverHalfLoaded) {
 
 TEST(Loading, JsonWorksToo) {
   const auto policy = load_text(
-      R"({"apiVersion": "sallyport.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "j"}, "spec": {"workload": [{"exec": "j"}]}})");
+      R"({"apiVersion": "sallyport.dev/v1alpha1", "kind": "Agent", "metadata": {"name": "j"},
+        "spec": {"workload": [{"exec": "j"}]}})");
   ASSERT_TRUE(policy);
   EXPECT_NE(policy->find_agent("j"), nullptr);
 }

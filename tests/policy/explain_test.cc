@@ -45,7 +45,8 @@ TEST(ExplainJson, Denied) {
     "operation": {"kind": "sql"},
     "effects": [{"class": "update", "object": "public.customers", "access": "write", "columns": ["email"]}],
     "masks": [],
-    "hint": "allow: [{sql: {statements: [update], tables: [public.customers], columns: [email]}}]  # Entitlement e"})"));
+    "hint":
+      "allow: [{sql: {statements: [update], tables: [public.customers], columns: [email]}}]  # Entitlement e"})"));
 }
 
 TEST(ExplainJson, AStarShowsAllMasksAndTheUnknownItsClass) {

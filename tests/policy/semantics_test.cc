@@ -222,6 +222,28 @@ TEST(Judging, AHoldHoldsTheWholeOperation) {
   });
 }
 
+TEST(Judging, APartitionGoesWithTheTableItIsReachedBy) {
+  auto partition = effect("select", "public.sales_2026", {"id"});
+  partition.through = "public.sales";
+  auto dark = unknown();
+  dark.through = "public.sales";
+  const auto table = effect("select", "public.sales", {"id"});
+  const std::string_view spec = "allow: [{sql: {tables: [public.sales]}}]";
+  check({
+      {"covered with it", spec, {table, partition}, "allow: e.allow[0]"},
+      {"not alone", spec, {effect("select", "public.sales_2026", {"id"})}, "deny: no rule"},
+      {"nothing unknown comes along", spec, {table, dark}, "deny: no rule"},
+      {"a deny of the partition counts",
+       "allow: [{sql: {tables: [public.sales]}}], deny: [{sql: {tables: [public.sales_2026]}}]",
+       {table, partition},
+       "deny: e.deny[0]"},
+      {"a hold too",
+       "allow: [{sql: {tables: [public.sales]}}], hold: [{sql: {tables: [public.sales_2026]}}]",
+       {table, partition},
+       "hold: e.hold[0]"},
+  });
+}
+
 TEST(Judging, UnknownPassesOnlyByItsOwnRule) {
   model::Effect unknown_function = effect_on(ObjectKind::function, "unknown", "public.f");
   check({

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -102,9 +103,10 @@ struct Server::State {
   UniqueFd stop_event;
   std::mutex mutex;
   std::condition_variable wake;
-  bool stopping = false;  // guarded by mutex, as the next two
+  bool stopping = false;  // guarded by mutex, as the next three
   std::deque<Connection> queue;
-  std::map<uid_t, size_t> open_by_uid;
+  std::map<uid_t, size_t> open_by_uid;  // queued or served
+  std::map<uid_t, size_t> served_by_uid;
   std::vector<std::thread> threads;
 
   void accept_loop();
@@ -112,6 +114,7 @@ struct Server::State {
   void work_loop();
   void serve(Connection& connection);
   bool enqueue(Connection& connection);
+  std::deque<Connection>::iterator next_fair();
 };
 
 void Server::State::accept_loop() {
@@ -156,18 +159,39 @@ bool Server::State::enqueue(Connection& connection) {
   return true;
 }
 
+/// The first in line whose user may have a worker now: one user has at most half of them, all users but
+/// root together all but one. So nobody waits for a slow peer of another, and root for none at all.
+std::deque<Connection>::iterator Server::State::next_fair() {
+  const size_t workers = std::max(2u, options.workers);
+  size_t served_others = 0;
+  for (const auto& [uid, count] : served_by_uid) served_others += uid == 0 ? 0 : count;
+  return std::ranges::find_if(queue, [&](const Connection& each) {
+    const uid_t uid = each.from.peer.uid;
+    const auto served = served_by_uid.find(uid);
+    return uid == 0 || (served_others < workers - 1 && (served == served_by_uid.end() || served->second < workers / 2));
+  });
+}
+
 void Server::State::work_loop() {
+  auto release = [](std::map<uid_t, size_t>& counts, uid_t uid) {
+    if (auto found = counts.find(uid); --found->second == 0) counts.erase(found);
+  };
+  std::unique_lock lock(mutex);
   for (;;) {
-    std::unique_lock lock(mutex);
-    wake.wait(lock, [this] { return stopping || !queue.empty(); });
+    auto next = queue.end();
+    wake.wait(lock, [&] { return stopping || (next = next_fair()) != queue.end(); });
     if (stopping) return;
-    Connection connection = std::move(queue.front());
-    queue.pop_front();
+    Connection connection = std::move(*next);
+    queue.erase(next);
+    const uid_t uid = connection.from.peer.uid;
+    ++served_by_uid[uid];
     lock.unlock();
     serve(connection);
+    connection.socket.reset();
     lock.lock();
-    auto open = open_by_uid.find(connection.from.peer.uid);
-    if (open != open_by_uid.end() && --open->second == 0) open_by_uid.erase(open);
+    release(open_by_uid, uid);
+    release(served_by_uid, uid);
+    wake.notify_all();  // those of this user may have their turn now
   }
 }
 
@@ -204,7 +228,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler& ha
   State* raw = state.get();
   std::unique_ptr<Server> server(new Server(std::move(state)));
   raw->threads.emplace_back([raw] { raw->accept_loop(); });
-  for (unsigned i = 0; i < std::max(1u, raw->options.workers); ++i)
+  for (unsigned i = 0; i < std::max(2u, raw->options.workers); ++i)
     raw->threads.emplace_back([raw] { raw->work_loop(); });
   return server;
 }

@@ -44,14 +44,17 @@ Result<> check_caller(const ExecOptions& options) {
 
 /// errno after a refused clone, with the way out.
 Error no_namespaces(int error, bool user) {
-  errno = error;
   std::string hint = "the kernel needs CONFIG_PID_NS";
   if (user && error == ENOSPC) hint = "raise it: sysctl -w user.max_user_namespaces=15000";
+  if (user && error == EINVAL) hint = "the kernel needs CONFIG_USER_NS";
   if (user && error == EPERM)
     hint =
         "allow them: sysctl -w kernel.unprivileged_userns_clone=1 (Debian) or "
         "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)";
-  if (user && error == EINVAL) hint = "the kernel needs CONFIG_USER_NS";
+  // What our own filter leaves behind: no_new_privs, and a filter.
+  if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2)
+    hint = "an agent cannot start another: run it outside";
+  errno = error;
   return fail_errno(user ? "make user, pid and mount namespaces" : "make pid and mount namespaces", hint).error();
 }
 

@@ -22,6 +22,9 @@ constexpr std::string_view kPemBegin = "-----BEGIN";
 constexpr std::string_view kPemDashes = "-----";
 constexpr size_t kPemHeaderBytesMax = 120;
 constexpr size_t kPemBodyBytesMin = 32;
+constexpr size_t kWordBytesMin = 3;
+constexpr size_t kIdentifierBytesMax = 48;  // looked at before the word that tells
+constexpr size_t kNumberBytesMin = 15;  // shorter numbers are ids, amounts and times
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -29,6 +32,9 @@ bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') 
 bool is_token(char c) {
   return c > 0x20 && c < 0x7f && std::string_view("\"'`,;<>(){}[]").find(c) == std::string_view::npos;
 }
+
+/// What behind a secret that is longer than its rule knows still belongs to it.
+bool continues_token(char c) { return is_alnum(c) || c == '_' || c == '-'; }
 
 /// Bytes inside a PEM block: base64, its header lines, and line ends as JSON writes them.
 bool is_pem(char c) {
@@ -47,18 +53,61 @@ float entropy_of(std::string_view text) {
   return bits;
 }
 
-/// A secret has digits or mixed case; a date, a number, a path of words or a placeholder has not.
-bool looks_random(std::string_view secret, float entropy_min) {
-  bool digit = false, letter = false;
-  for (char c : secret) {
-    digit |= c >= '0' && c <= '9';
-    letter |= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+/// A text with these is an example or is filled in later.
+bool is_placeholder(std::string_view secret) {
+  for (std::string_view word : {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****", "####", "abcdefgh", "ABCDEFGH"}) {
+    if (secret.find(word) != std::string_view::npos) return true;
   }
-  if (!digit || !letter) return false;
-  for (std::string_view placeholder : {"${", "{{", "%{", "$(", "EXAMPLE", "example", "xxxx", "XXXX", "****", "...", "://"}) {
-    if (secret.find(placeholder) != std::string_view::npos) return false;
+  return false;
+}
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_name(char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.'; }
+
+/// Digits and letters, or a long number: not a date, a word, a path, an expression.
+bool is_mixed(std::string_view value) {
+  bool digit = std::ranges::any_of(value, is_digit);
+  bool letter = std::ranges::any_of(value, is_letter);
+  return digit && (letter || value.size() >= kNumberBytesMin) && value.find("://") == std::string_view::npos &&
+         value.find("...") == std::string_view::npos;
+}
+
+/// Words joined by marks, with few digits: an identifier, a file, a host.
+bool is_wordy(std::string_view value) {
+  auto digits = static_cast<size_t>(std::ranges::count_if(value, is_digit));
+  if (digits * 4 >= value.size()) return false;
+  size_t word = 0;
+  bool whole = true;  // the present segment has nothing but letters
+  bool found = false;
+  size_t segments = 1;
+  for (char c : value) {
+    if (c == '.' || c == '_' || c == '-' || c == '/') {
+      found |= whole && word >= kWordBytesMin;
+      word = 0;
+      whole = true;
+      ++segments;
+    } else {
+      whole &= is_letter(c);
+      ++word;
+    }
   }
-  return entropy_of(secret) >= entropy_min;
+  return segments > 1 && (found || (whole && word >= kWordBytesMin));
+}
+
+/// `keyHash`, `key_name`, `publicKey`: about a key, not one.
+bool names_something_else(std::string_view name) {
+  std::string low(name);
+  std::ranges::transform(low, low.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  for (std::string_view word : {"public", "primarykey", "primary_key", "foreignkey", "foreign_key", "accessib", "accessor", "keyframe", "keying", "pubkey"}) {
+    if (low.find(word) != std::string::npos) return true;
+  }
+  for (std::string_view word : {"name", "size", "length", "file", "path", "url", "uri", "hash", "type", "count",
+                                "version", "alias", "pressed", "pair", "source", "optionid", "credentialid",
+                                "credentialsid", "keystr"}) {
+    if (low.ends_with(word)) return true;
+  }
+  return false;
 }
 
 /// Where the private key block that begins at `at` ends; `at`: none does.
@@ -71,7 +120,8 @@ size_t pem_end(std::string_view text, size_t at) {
   while (end < text.size() && is_pem(text[end])) {
     if (text.substr(end).starts_with("-----END")) {
       size_t close = text.find(kPemDashes, end + 8);
-      if (close != std::string_view::npos && close - end <= kPemHeaderBytesMax) return close + kPemDashes.size();
+      bool closes = close != std::string_view::npos && close - end <= kPemHeaderBytesMax;
+      if (closes) return end - body >= kPemBodyBytesMin ? close + kPemDashes.size() : at;
     }
     ++end;
   }
@@ -98,13 +148,13 @@ class ApiKeyDetector final : public Detector {
   }
 
   std::string_view type() const override { return "api-key"; }
-  bool wants(uint32_t traits) const override { return traits & (kTraitLong | kTraitAssign); }
+  bool wants(uint32_t traits) const override { return (traits & kTraitLetter) && (traits & (kTraitLong | kTraitAssign)); }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
     index_.scan(text, start, [&](size_t at, uint32_t owner) {
       if (owner == kPemOwner) {
         size_t end = pem_end(text, at);
-        if (end > at) out.push_back({at, end, at, end - at});
+        if (end > at) out.push_back({at, end, at, end - at, kBlockForm});
       } else {
         try_rule(rules_[owner], text, start, at, out);
       }
@@ -120,13 +170,21 @@ class ApiKeyDetector final : public Detector {
     return from;
   }
 
-  size_t tail_end(std::string_view rest) const override {
+  size_t tail_end(int form, std::string_view rest) const override {
     size_t end = 0;
-    while (end < rest.size() && (is_token(rest[end]) || is_pem(rest[end]))) ++end;
+    if (form == kBlockForm) {
+      size_t close = rest.find("-----END");
+      if (close != std::string_view::npos) close = rest.find(kPemDashes, close + kPemDashes.size());
+      size_t most = std::min(rest.size(), close == std::string_view::npos ? rest.size() : close + kPemDashes.size());
+      while (end < most && is_pem(rest[end])) ++end;
+    } else {
+      while (end < rest.size() && continues_token(rest[end])) ++end;
+    }
     return end;
   }
 
  private:
+  static constexpr int kBlockForm = 1;
   static constexpr uint32_t kPemOwner = ~uint32_t{0};
 
   struct Rule {
@@ -146,9 +204,21 @@ class ApiKeyDetector final : public Detector {
     if (groups[group].data() == nullptr) return;
     std::string_view secret(groups[group].data(), groups[group].size());
     while (secret.ends_with('.') || secret.ends_with(':')) secret.remove_suffix(1);
-    if (rule.rule->entropy_min > 0 && !looks_random(secret, rule.rule->entropy_min)) return;
+    if (rule.rule->proof != Proof::shape && !is_mixed(secret)) return;
+    if (rule.rule->proof == Proof::named) {
+      auto value = static_cast<size_t>(groups[group].data() - text.data());
+      size_t name_end = from;
+      while (name_end < value && is_name(text[name_end])) ++name_end;
+      size_t least = std::max(start, from - std::min(from, kIdentifierBytesMax));
+      while (from > least && is_name(text[from - 1])) --from;
+      if (is_wordy(secret) || names_something_else(text.substr(from, name_end - from))) return;
+    }
+    if (is_placeholder(secret) || entropy_of(secret) < rule.rule->entropy_min) return;
     auto offset = static_cast<size_t>(secret.data() - text.data());
-    out.push_back({from, from + groups[0].size(), offset, secret.size()});
+    size_t end = offset + secret.size();
+    while (end < text.size() && continues_token(text[end])) ++end;  // longer than known
+    auto to = static_cast<size_t>(groups[0].end() - text.data());
+    out.push_back({from, std::max(end, to), offset, end - offset});
   }
 
   std::vector<Rule> rules_;

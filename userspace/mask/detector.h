@@ -15,10 +15,12 @@ namespace sallyport::mask {
 
 /// What a text contains, told in one cheap pass (text_traits).
 enum Trait : uint32_t {
-  kTraitAt = 1,      // '@'
-  kTraitDigit = 2,   // a decimal digit
-  kTraitAssign = 4,  // '=', ':' or '>'
-  kTraitLong = 8,    // eight bytes in a row, aligned, without space or control: any run of 15 has them
+  kTraitAt = 1,           // '@'
+  kTraitDigit = 2,        // a decimal digit
+  kTraitAssign = 4,       // '=', ':' or '>'
+  kTraitLong = 8,         // eight bytes in a row, aligned, without space or control: any run of 15 has them
+  kTraitLetter = 16,      // an ASCII letter
+  kTraitCardDigits = 32,  // 13 digits, anywhere
 };
 
 /// One thing found: [offset, offset + length) is to be masked; [from, to) is all that was looked at
@@ -28,6 +30,7 @@ struct Match {
   size_t to = 0;
   size_t offset = 0;
   size_t length = 0;
+  int form = 0;  ///< the detector's own note, handed back to tail_end()
 };
 
 /// Bytes of text before a scanned range that a detector may look at.
@@ -47,9 +50,9 @@ class Detector {
   /// The least `from` that a match ending at or behind the end of `text`, grown by whatever comes,
   /// could have. text.size() when nothing is in the making.
   virtual size_t hold_from(std::string_view text) const = 0;
-  /// Where a match too long for a stream's window, cut off before `rest`, ends in `rest`:
-  /// rest.size() when it may go on.
-  virtual size_t tail_end(std::string_view rest) const = 0;
+  /// Where a match of this form, too long for a stream's window and cut off before `rest`, ends in
+  /// `rest`: rest.size() when it may go on.
+  virtual size_t tail_end(int form, std::string_view rest) const = 0;
 };
 
 std::unique_ptr<Detector> make_email_detector();

@@ -30,13 +30,19 @@ constexpr uint64_t in_range(uint64_t word, uint8_t low, uint8_t high) {
   return at_least & ~above & ~word & kHighs;
 }
 
-uint32_t traits_of(uint64_t word) {
-  uint32_t traits = 0;
+constexpr int kCardDigits = 13;
+
+/// How many high bits are set.
+constexpr int count(uint64_t highs) { return static_cast<int>((highs >> 7) * kOnes >> 56); }
+
+/// Adds a word's traits; gives its digits.
+int add_traits(uint64_t word, uint32_t& traits) {
+  uint64_t digits = in_range(word, '0', '9');
   if (has_zero(word ^ repeat('@'))) traits |= kTraitAt;
-  if (in_range(word, '0', '9')) traits |= kTraitDigit;
   if (has_zero(word ^ repeat('=')) | has_zero(word ^ repeat(':')) | has_zero(word ^ repeat('>'))) traits |= kTraitAssign;
+  if (in_range(word | repeat(' '), 'a', 'z')) traits |= kTraitLetter;
   if (!in_range(word, 0, 0x20)) traits |= kTraitLong;
-  return traits;
+  return count(digits);
 }
 
 }  // namespace
@@ -45,17 +51,20 @@ std::span<const DetectorKind> detector_kinds() { return kKinds; }
 
 uint32_t text_traits(std::string_view text) {
   uint32_t traits = 0;
+  int64_t digits = 0;
   size_t at = 0;
   for (; at + 8 <= text.size(); at += 8) {
     uint64_t word;
     std::memcpy(&word, text.data() + at, 8);
-    traits |= traits_of(word);
+    digits += add_traits(word, traits);
   }
   if (at < text.size()) {  // filled up with spaces, which have no trait
     uint64_t word = repeat(' ');
     std::memcpy(&word, text.data() + at, text.size() - at);
-    traits |= traits_of(word);
+    digits += add_traits(word, traits);
   }
+  if (digits > 0) traits |= kTraitDigit;
+  if (digits >= kCardDigits) traits |= kTraitCardDigits;
   return traits;
 }
 

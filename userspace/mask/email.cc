@@ -97,7 +97,7 @@ class EmailDetector final : public Detector {
     return begin;
   }
 
-  size_t tail_end(std::string_view rest) const override {
+  size_t tail_end(int, std::string_view rest) const override {
     size_t end = 0;
     while (end < rest.size() && is_domain(rest[end])) ++end;
     return end;

@@ -9,6 +9,13 @@
 
 namespace sallyport::mask {
 
+/// What tells a secret, besides the pattern and its entropy.
+enum class Proof : uint8_t {
+  shape,  ///< nothing more: the pattern is proof
+  mixed,  ///< it has digits and letters
+  named,  ///< mixed; the name before it says so, and neither name nor value says something else
+};
+
 struct KeyRule {
   std::string_view name;
   /// Literals, one of which stands at the start of a match (or `before` bytes behind it),
@@ -21,8 +28,9 @@ struct KeyRule {
   bool ignore_case = false;
   /// Starts only where no letter or digit stands before.
   bool at_word = true;
-  /// The secret must look random: Shannon bits a byte, and what looks_random() asks.
-  float entropy_min = 0;
+  /// The secret has at least so many Shannon bits a byte.
+  float entropy_min = 2.5F;
+  Proof proof = Proof::shape;
 };
 
 std::span<const KeyRule> builtin_key_rules();

@@ -83,7 +83,7 @@ class PaymentCardDetector final : public Detector {
  public:
   std::string_view type() const override { return "payment-card"; }
   TextKind kind() const override { return TextKind::payment_card; }
-  bool wants(uint32_t traits) const override { return traits & kTraitDigit; }
+  bool wants(uint32_t traits) const override { return traits & kTraitCardDigits; }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
     size_t at = start;
@@ -113,7 +113,7 @@ class PaymentCardDetector final : public Detector {
     return begin;
   }
 
-  size_t tail_end(std::string_view) const override { return 0; }
+  size_t tail_end(int, std::string_view) const override { return 0; }
 
  private:
   /// Not within a word, and not the decimals of a number.
@@ -141,8 +141,8 @@ class PaymentCardDetector final : public Detector {
       bool ends = i == text.size() || !is_letter(text[i]);
       bool more = i + 1 < text.size() && (text[i] == ' ' || text[i] == '-') && is_digit(text[i + 1]);
       std::span<const size_t> shape(groups.data(), group_count);
-      bool shaped = group_count == 1 || printed_grouping(shape) || (alone && !more);
-      if (ends && shaped && plausible({digits.data(), digit_count})) best = i;
+      auto shaped = [&] { return group_count == 1 || (alone && !more) || printed_grouping(shape); };
+      if (ends && plausible({digits.data(), digit_count}) && shaped()) best = i;
       if (!more || group_count == kGroupsMax || (separator != 0 && text[i] != separator)) break;
       separator = text[i++];
     }

@@ -19,6 +19,7 @@ struct DetectorSet::Stream::State {
   std::string buffer;
   size_t lead = 0;
   const Detector* swallowing = nullptr;  // the rest of a match that was too long
+  int swallowed_form = 0;
   size_t findings = 0;
 
   void advance(bool last, std::string& out);
@@ -44,7 +45,7 @@ size_t DetectorSet::Stream::findings() const { return state_->findings; }
 void DetectorSet::Stream::feed(std::string_view chunk, std::string& out) {
   while (!chunk.empty()) {
     if (state_->swallowing != nullptr) {
-      size_t end = state_->swallowing->tail_end(chunk);
+      size_t end = state_->swallowing->tail_end(state_->swallowed_form, chunk);
       chunk.remove_prefix(end);
       if (chunk.empty()) return;
       state_->swallowing = nullptr;
@@ -95,7 +96,10 @@ void DetectorSet::Stream::State::advance(bool last, std::string& out) {
     impl.append_masked(next, buffer, *masker, out);
     done = next.match.offset + next.match.length;
     ++findings;
-    if (!last && next.match.to == buffer.size()) swallowing = impl.rules[next.rule].detector.get();
+    if (!last && next.match.to == buffer.size()) {
+      swallowing = impl.rules[next.rule].detector.get();
+      swallowed_form = next.match.form;
+    }
   }
   out.append(buffer, done, until - done);
   size_t keep = until - std::min(until, kLeadBytes);

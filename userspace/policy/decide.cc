@@ -75,7 +75,7 @@ class Judge {
   /// Adds the rules that together cover all of the effect; false: something is left over.
   bool cover(const SqlEffect& sql, Causes& causes) const {
     // The relation it is reached by stands beside it and must be covered itself.
-    if (!sql.effect().through.empty()) return true;
+    if (!sql.effect().through.empty() && !sql.opaque()) return true;
     bool by_columns = false;
     for (const Rule* rule : phase_.cover) {
       const Cover cover = covers(rule->sql, sql);
@@ -199,7 +199,7 @@ std::string hint_for_refusal(const Scope& scope, const Judge& judge, std::span<c
   return fmt::format("# no allow lifts a deny: narrow or remove {} ({})", cause.rule, cause.where);
 }
 
-/// "Entitlement e", "Entitlements a and 3 others": whose rules were looked through.
+/// "Entitlement e", "Entitlement a and 3 others": whose rules were looked through.
 std::string entitlements_in_words(const Scope& scope, const Entitlement& first) {
   const size_t others = scope.entitlements.size() - 1;
   if (others == 0) return fmt::format("Entitlement {}", first.name);

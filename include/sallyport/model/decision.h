@@ -28,7 +28,7 @@ struct MaskSpec {
 /// Mask one column wherever it comes from. `relation` is schema-qualified and folded.
 struct ColumnMask {
   std::string mask;  ///< name of the Mask document
-  std::string relation;
+  std::string relation;  ///< "schema.name", never quoted
   std::string column;
   MaskSpec with;
   bool operator==(const ColumnMask&) const = default;

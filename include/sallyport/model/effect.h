@@ -36,7 +36,7 @@ inline constexpr std::string_view kUnknownClass = "unknown";
 struct Effect {
   std::string statement_class;  ///< of the innermost statement causing it: "select", "update", "unknown"
   ObjectKind kind = ObjectKind::unknown;
-  std::string object;
+  std::string object;  ///< a name as it is: "schema.name", never quoted
   Access access = Access::read;
   std::vector<std::string> columns;  ///< the columns touched, sorted, unique
   bool all_columns = false;  ///< `*` or not known which: no column can be ruled out

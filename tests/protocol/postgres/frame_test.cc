@@ -5,8 +5,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
-#include "tests/protocol/check_decode.h"
 #include "sallyport/protocol/postgres/messages.h"
+#include "tests/protocol/check_decode.h"
 
 namespace sallyport::postgres {
 namespace {

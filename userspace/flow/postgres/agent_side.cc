@@ -276,7 +276,9 @@ bool Conversation::push(Kind kind, Ticket ticket, Turn& turn) {
   const uint64_t id = first_ticket_ + tickets_.size();
   const Pushed pushed = queue_.push(kind, id, swallow);
   if (pushed == Pushed::full) violation("more messages in flight than are allowed", turn);
+  if (pushed == Pushed::violation) violation("agent: a message that its COPY leaves no place for", turn);
   if (pushed != Pushed::queued) {
+    settle_discarded(turn);
     // Nothing of it will be answered: whatever it was to define or run is over.
     settle(ticket, false, turn);
     return false;
@@ -288,6 +290,7 @@ bool Conversation::push(Kind kind, Ticket ticket, Turn& turn) {
     unanswered_since_flush_ = true;
   }
   tickets_.push_back(std::move(ticket));
+  settle_discarded(turn);
   return true;
 }
 

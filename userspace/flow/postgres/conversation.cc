@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace sallyport::flow {
 namespace {
 
@@ -94,6 +96,14 @@ void Conversation::on_changed(Turn& turn) {
     running.detectors = in_force_.detect.empty() ? nullptr : detectors_;
     running.tainted = reads_masked(running.obligations, running.analysis->statements);
     if (running.planned) plan_masking(running);
+    const bool copies_out = std::ranges::any_of(running.analysis->statements, [](const sql::Statement& statement) {
+      return statement.copy == sql::Statement::Copy::out;
+    });
+    if (!running.tainted || !copies_out) continue;
+    LiveOperation& live = *life_.find(id);
+    live.decision.causes = {{.rule = "mask " + in_force_.columns.front().mask,
+                             .text = "COPY out of a table whose columns are masked from now on"}};
+    return cut(live, turn);
   }
 }
 

@@ -132,6 +132,7 @@ class Conversation {
   void begin_large_answer(const postgres::Large& large, Turn& turn);
   void apply_name_change(const sql::Statement& statement, const Running& running);
   void settle(Ticket& ticket, bool succeeded, Turn& turn);
+  void settle_discarded(Turn& turn);
   void close_tickets(Turn& turn);
   void end_operation(model::OperationId id, Turn& turn);
   void plan_masking(Running& running);

@@ -56,12 +56,7 @@ void Login::on_event(const Event& event, Turn& turn) {
       after_judgement(turn);
     }
   } else if (std::holds_alternative<Changed>(event)) {
-    if (life.refresh() && startup_)
-      for (LiveOperation* live : life.no_longer_allowed(turn.now)) {
-        live->stage = Stage::refused;
-        refuse_if_denied(live, turn);
-        return;
-      }
+    if (life.refresh()) on_changed(turn);
   } else if (std::holds_alternative<Tick>(event)) {
     if (state_ == State::held) {
       for (model::OperationId id : {model::OperationId{0}, startup_operation_})
@@ -74,6 +69,19 @@ void Login::on_event(const Event& event, Turn& turn) {
       else end_silently(connection_, "no StartupMessage in time", turn);
     }
   }
+}
+
+/// The connection and its StartupMessage by the new policy; before that has come, its refusal waits for it.
+void Login::on_changed(Turn& turn) {
+  OperationLife& life = connection_.life;
+  std::vector<LiveOperation*> refused = life.no_longer_allowed(turn.now);
+  if (LiveOperation* connect = life.find(0); refused.empty() && !life.target() && connect->stage != Stage::refused) {
+    connect->decision = {.causes = {{.rule = "no target", .text = "no single target lists this destination any more"}}};
+    refused.push_back(connect);
+  }
+  if (refused.empty()) return;
+  refused.front()->stage = Stage::refused;
+  if (startup_) refuse_if_denied(refused.front(), turn);
 }
 
 void Login::prove_agent(Turn& turn) {

@@ -72,14 +72,19 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
       ticket->closed = true;
     }
   }
+  settle_discarded(turn);
+  close_tickets(turn);
+  return true;
+}
+
+/// What the server skipped has no answer, and what it was to define or run is over.
+void Conversation::settle_discarded(Turn& turn) {
   InFlight discarded;
   while (queue_.take_discarded(discarded))
     if (Ticket* skipped = ticket_of(discarded.id); skipped && !skipped->closed) {
       settle(*skipped, false, turn);
       skipped->closed = true;
     }
-  close_tickets(turn);
-  return true;
 }
 
 void Conversation::relay(std::string_view raw, Turn& turn) {
