@@ -324,7 +324,8 @@ CREATE TABLE shop.customers (id int PRIMARY KEY, name text NOT NULL, email text 
   born date, score float8, credit numeric(10,2), active bool, token uuid);
 INSERT INTO shop.customers VALUES
   (1, 'Ada', 'ada@example.com', '219-09-9999', '1815-12-10', 1.5, 10.25, true, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'),
-  (2, 'Grace', 'grace@example.org', '457-55-5462', '1906-12-09', 2.5, 20.50, false, 'b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'),
+  (2, 'Grace', 'grace@example.org', '457-55-5462', '1906-12-09', 2.5, 20.50, false,
+   'b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'),
   (3, 'Edsger', 'edsger@example.com', NULL, '1930-05-11', NULL, NULL, NULL, NULL);
 CREATE TABLE shop.notes (id serial PRIMARY KEY, body text);
 CREATE TABLE shop.payroll (employee text, salary int);

@@ -171,7 +171,8 @@ class Asyncpg(unittest.TestCase):
 
     def test_prepared_statements_and_types(self):
         got = self.run_async("""
-            s = await c.prepare("SELECT email, ssn, born, score, credit, active, token, id FROM shop.customers WHERE id = $1")
+            s = await c.prepare("SELECT email, ssn, born, score, credit, active, token, id"
+                                " FROM shop.customers WHERE id = $1")
             rows = [await s.fetchrow(n) for n in (1, 2)]
             return [[str(v) for v in row.values()] for row in rows]
             """)
@@ -214,7 +215,8 @@ class Raw(unittest.TestCase):
             c.parse("", "SELECT id, email, ssn FROM shop.customers ORDER BY id")
             c.bind("", "", results=(0,)); c.execute(""); c.sync()
             a = c.until_ready()
-            c.parse("s", "SELECT id, email FROM shop.customers WHERE id = 1"); c.bind("p", "s", results=(1,)); c.execute("p")
+            c.parse("s", "SELECT id, email FROM shop.customers WHERE id = 1")
+            c.bind("p", "s", results=(1,)); c.execute("p")
             c.bind("", "s"); c.execute("", 1); c.sync()
             b = c.until_ready()
             print(json.dumps([a.types(), a.texts(), b.types(), b.texts()]))

@@ -311,7 +311,12 @@ void Login::pass_authentication(const postgres::Authentication& request, const p
   }
   if (request.kind == Kind::ok) state_ = State::settling;
   password_expected_ = request.kind != Kind::ok && request.kind != Kind::sasl_final;
-  turn.actions.send(kAgentLeg) += frame.raw;
+  // In clear nothing can be bound, and libpq takes the offer for an attack; without it it sends "n", which
+  // the server accepts.
+  if (request.kind == Kind::sasl && !agent_secured_ && request.sasl_mechanisms.contains(postgres::kScramSha256))
+    postgres::append_authentication_sasl(turn.actions.send(kAgentLeg), {postgres::kScramSha256});
+  else
+    turn.actions.send(kAgentLeg) += frame.raw;
   read_passed_password(turn);
 }
 
