@@ -49,6 +49,7 @@ class Login {
   bool refuse_if_denied(const LiveOperation* live, Turn& turn);
 
   // login.cc: the server's side
+  void on_changed(Turn& turn);
   void prove_agent(Turn& turn);
   void read_proof(Turn& turn);
   void dial(Turn& turn);
