@@ -135,11 +135,11 @@ void Driver::carry_out(const Action& action) {
     EXPECT_FALSE(entry->causes.empty());
     if (entry->outcome == model::Outcome::allow) ++(entry->kind == "connect" ? connects_allowed_ : sql_allowed_);
   } else if (const auto* dial = std::get_if<Dial>(&action)) {
+    if (std::exchange(startup_seen_, false)) ++sql_allowed_;  // the second try of tls.mode allow: decided already
     EXPECT_GE(connects_allowed_, 1) << "dialled before the connection was allowed";
     EXPECT_GE(sql_allowed_, 1) << "dialled before the StartupMessage was allowed";
     upstream = dial->leg;
     dial_wanted_ = true;
-    if (std::exchange(startup_seen_, false)) ++sql_allowed_;  // the second try of tls.mode allow: decided already
     unchecked_.clear();
   } else if (const auto* secure = std::get_if<Secure>(&action)) {
     secures.push_back(*secure);

@@ -26,7 +26,7 @@ std::string reading_customers();
 /// Everything, `unknown` too; but no replication. No masks: transparent.
 std::string everything();
 
-class World final : public Services {
+class World : public Services {
  public:
   /// A policy that must load.
   explicit World(const std::string& policy);
