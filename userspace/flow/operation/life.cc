@@ -106,7 +106,9 @@ void OperationLife::answer(LiveOperation& live, bool approved, const std::string
   const model::Decision again = decide(live.operation, now);
   const bool released = approved && again.outcome != model::Outcome::deny;
   live.stage = released ? Stage::released : Stage::refused;
+  // Masks and limits of today, not of when it was asked.
   if (again.outcome == model::Outcome::deny) live.decision = again;
+  else live.decision.obligations = again.obligations;
   live.decision.outcome = released ? model::Outcome::allow : model::Outcome::deny;
   live.decision.causes.push_back(
       {.rule = "hold",

@@ -75,7 +75,9 @@ bool Conversation::on_agent_frame(const Frame& frame, Turn& turn) {
       unanswered_since_flush_ = false;
       return true;
     case frontend::kSync:
-      if (push(Kind::sync, {}, turn)) turn.actions.send(connection_.upstream) += frame.raw;
+      // It may end an implicit transaction, and with that undo what moved in it.
+      if (push(Kind::sync, {.moves_meaning = moved_in_transaction_}, turn))
+        turn.actions.send(connection_.upstream) += frame.raw;
       batch_open_ = false;
       unanswered_since_flush_ = false;
       ++names_.batch;
@@ -141,6 +143,10 @@ bool Conversation::on_bind(const Frame& frame, Turn& turn) {
   if (!bind) return violation("agent: " + bind.error().what, turn), true;
   const auto found = names_.statements.find(bind->statement, names_.batch);
   if (found.wait && !queue_.empty()) return wait_for(Blocked::drain, turn), false;
+  if (names_.portals.size() >= limits::kPgNamesMax) {
+    refuse(0, {.error_sqlstate = "53400", .error_message = "too many portals on this connection"}, false, turn);
+    return true;
+  }
   if (!found.value && !transparent_) {
     refuse(0, {.error_sqlstate = "26000",
                .error_message = fmt::format("prepared statement \"{}\" does not exist", printable(bind->statement, 63))},
@@ -276,7 +282,7 @@ bool Conversation::push(Kind kind, Ticket ticket, Turn& turn) {
   const uint64_t id = first_ticket_ + tickets_.size();
   const Pushed pushed = queue_.push(kind, id, swallow);
   if (pushed == Pushed::full) violation("more messages in flight than are allowed", turn);
-  if (pushed == Pushed::violation) violation("agent: a message that its COPY leaves no place for", turn);
+  if (pushed == Pushed::violation) violation("agent: a message amid COPY data", turn);
   if (pushed != Pushed::queued) {
     settle_discarded(turn);
     // Nothing of it will be answered: whatever it was to define or run is over.
@@ -289,6 +295,7 @@ bool Conversation::push(Kind kind, Ticket ticket, Turn& turn) {
     batch_open_ = true;
     unanswered_since_flush_ = true;
   }
+  ticket.closed = kind == Kind::copy_end;  // nothing answers it by itself: it only must not hold up the others
   tickets_.push_back(std::move(ticket));
   settle_discarded(turn);
   return true;
@@ -328,7 +335,8 @@ void Conversation::refuse(model::OperationId operation, Ticket error, bool with_
   if (push(Kind::execute, std::move(error), turn))
     append_execute(turn.actions.send(connection_.upstream), refused_portal_, 0);
   if (!with_sync) return;
-  if (push(Kind::sync, {}, turn)) append_sync(turn.actions.send(connection_.upstream));
+  if (push(Kind::sync, {.moves_meaning = moved_in_transaction_}, turn))
+    append_sync(turn.actions.send(connection_.upstream));
   batch_open_ = false;
   unanswered_since_flush_ = false;
   ++names_.batch;

@@ -90,21 +90,33 @@ void Conversation::on_changed(Turn& turn) {
   }
   for (LiveOperation* live : life_.no_longer_allowed(turn.now)) return cut(*live, turn);
   read_facts(turn);
+  if (connection_.over) return;
   names_.meaning = ++meaning_;  // statements prepared under the old policy are judged by the new one
   for (auto& [id, running] : running_) {
     running.obligations = in_force_;
     running.detectors = in_force_.detect.empty() ? nullptr : detectors_;
     running.tainted = reads_masked(running.obligations, running.analysis->statements);
     if (running.planned) plan_masking(running);
-    const bool copies_out = std::ranges::any_of(running.analysis->statements, [](const sql::Statement& statement) {
-      return statement.copy == sql::Statement::Copy::out;
-    });
-    if (!running.tainted || !copies_out) continue;
-    LiveOperation& live = *life_.find(id);
-    live.decision.causes = {{.rule = "mask " + in_force_.columns.front().mask,
-                             .text = "COPY out of a table whose columns are masked from now on"}};
-    return cut(live, turn);
   }
+  for (auto& [id, running] : running_) {
+    LiveOperation* live = life_.find(id);
+    if (!live) continue;
+    live->decision.obligations = in_force_;
+    live->decision.outcome = model::Outcome::allow;
+    forbid_unmaskable(std::get<model::Sql>(live->operation.body), running.analysis.get(), live->decision);
+    if (live->decision.outcome == model::Outcome::deny) return cut(*live, turn);
+  }
+  judge_held_again(turn);
+}
+
+/// What waits for a human and may not run any more need not wait.
+void Conversation::judge_held_again(Turn& turn) {
+  if (blocked_ != Blocked::hold || !front_) return;
+  LiveOperation& held = *life_.find(front_->operation);
+  if (life_.decide(held.operation, turn.now).outcome != model::Outcome::deny) return;
+  life_.answer(held, false, "policy denies it now", turn.now, turn.actions);
+  blocked_ = Blocked::no;
+  pump_agent(turn);
 }
 
 /// Ends the flow because of one operation, in the protocol's words, in the middle of a result too.

@@ -60,7 +60,7 @@ class Conversation {
     bool tainted = false;  ///< errors and computed columns may carry masked values
     model::Obligations obligations;
     std::shared_ptr<const mask::DetectorSet> detectors;
-    std::vector<postgres::Field> fields;
+    std::vector<postgres::Field> fields;  ///< without their names: those are in `rows`
     RowMasking masking;
     bool planned = false;  ///< `masking` is for the rows that come now
     model::RowsReturned rows;
@@ -142,6 +142,7 @@ class Conversation {
 
   // conversation.cc
   void on_changed(Turn& turn);
+  void judge_held_again(Turn& turn);
   void on_tick(Turn& turn);
   void cut(LiveOperation& live, Turn& turn);
   void violation(std::string why, Turn& turn);

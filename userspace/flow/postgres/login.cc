@@ -53,10 +53,13 @@ void Login::on_event(const Event& event, Turn& turn) {
   } else if (const auto* answered = std::get_if<Answered>(&event)) {
     if (LiveOperation* live = life.find(answered->operation); live && state_ == State::held) {
       life.answer(*live, answered->approved, answered->by, turn.now, turn.actions);
+      // The time a human took is not the login's.
+      deadline_ns_ = turn.now.monotonic_ns + limits::kHandshakeTimeoutMs * kNanosPerMilli;
+      turn.actions.add(Wake{deadline_ns_});
       after_judgement(turn);
     }
   } else if (std::holds_alternative<Changed>(event)) {
-    if (life.refresh()) on_changed(turn);
+    on_changed(turn);
   } else if (std::holds_alternative<Tick>(event)) {
     if (state_ == State::held) {
       for (model::OperationId id : {model::OperationId{0}, startup_operation_})
@@ -71,17 +74,19 @@ void Login::on_event(const Event& event, Turn& turn) {
   }
 }
 
-/// The connection and its StartupMessage by the new policy; before that has come, its refusal waits for it.
+/// Judges again what is open. A denial waits for the StartupMessage to be told, if there is none yet.
 void Login::on_changed(Turn& turn) {
   OperationLife& life = connection_.life;
-  std::vector<LiveOperation*> refused = life.no_longer_allowed(turn.now);
-  if (LiveOperation* connect = life.find(0); refused.empty() && !life.target() && connect->stage != Stage::refused) {
-    connect->decision = {.causes = {{.rule = "no target", .text = "no single target lists this destination any more"}}};
-    refused.push_back(connect);
+  if (!life.refresh()) return;
+  for (LiveOperation* live : life.no_longer_allowed(turn.now)) live->stage = Stage::refused;
+  LiveOperation* connect = life.find(0);
+  if (connect && !life.target() && connect->stage != Stage::refused) {
+    connect->stage = Stage::refused;
+    connect->decision.causes = {{.rule = "no target", .text = "no target in policy lists this destination any more"}};
   }
-  if (refused.empty()) return;
-  refused.front()->stage = Stage::refused;
-  if (startup_) refuse_if_denied(refused.front(), turn);
+  if (!cancel_raw_.empty() && connect && connect->stage == Stage::refused)
+    return end_normally(connection_, "cancel request refused by policy", turn);
+  if (startup_ && !refuse_if_denied(connect, turn)) refuse_if_denied(life.find(startup_operation_), turn);
 }
 
 void Login::prove_agent(Turn& turn) {

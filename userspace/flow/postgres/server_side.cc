@@ -133,15 +133,30 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
   if (!answer.entry.swallow) relay(frame.raw, turn);
 }
 
+namespace {
+
+/// What outlives the message: its names are borrowed from the input, so they are copied apart.
+void keep_fields(const RowDescription& description, std::vector<Field>& fields, std::vector<std::string>& names) {
+  fields.clear();
+  names.clear();
+  for (Field field : description) {
+    names.emplace_back(field.name);
+    field.name = {};
+    fields.push_back(field);
+  }
+}
+
+}  // namespace
+
 void Conversation::on_row_description(const Frame& frame, Ticket& ticket, Turn& turn) {
   auto description = parse_row_description(frame.body);
   if (!description) return violation("target: " + description.error().what, turn);
   if (ticket.portal && ticket.operation == 0) {  // Describe of a portal, the agent's or ours
-    ticket.portal->fields.assign(description->begin(), description->end());
+    keep_fields(*description, ticket.portal->fields, ticket.portal->columns);
     ticket.portal->described = true;
   }
   if (Running* running = running_of(ticket); running && (!running->obligations.empty() || running->detectors)) {
-    running->fields.assign(description->begin(), description->end());
+    keep_fields(*description, running->fields, running->rows.columns);
     plan_masking(*running);
   }
   if (ticket.role != Ticket::Role::describe) relay(frame.raw, turn);
@@ -154,8 +169,6 @@ void Conversation::plan_masking(Running& running) {
   running.masking = RowMasking(running.obligations, running.fields, relations, running.tainted,
                                life_.facts().masker, running.detectors);
   running.planned = true;
-  running.rows.columns.clear();
-  for (const Field& field : running.fields) running.rows.columns.emplace_back(field.name);
 }
 
 void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
@@ -169,13 +182,15 @@ void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
   if (!running->planned) {
     if (!ticket.portal || !ticket.portal->described) return cut(*live, turn);  // rows of unknown shape
     running->fields = ticket.portal->fields;
+    running->rows.columns = ticket.portal->columns;
     plan_masking(*running);
   }
   auto row = parse_data_row(frame.body);
   if (!row) return violation("target: " + row.error().what, turn);
   std::string& out = turn.actions.send(kAgentLeg);
   const size_t start = out.size();
-  if (running->masking.touches()) live->result.masked_values += running->masking.apply(*row, out);
+  const bool as_described = row->values.size() == running->fields.size();
+  if (running->masking.touches() || !as_described) live->result.masked_values += running->masking.apply(*row, out);
   else out += frame.raw;
   const std::string_view sent = std::string_view(out).substr(start);
   live->result.bytes_to_agent += sent.size();
@@ -262,6 +277,7 @@ void Conversation::apply_name_change(const sql::Statement& statement, const Runn
     case sql::NameChange::declare_cursor: {
       auto portal = std::make_shared<Portal>();
       portal->prepared = remembered();
+      portal->declared = true;
       names_.portals.defined(change.name, portal);
       break;
     }
@@ -410,7 +426,9 @@ void Conversation::close_tickets(Turn&) {
     tickets_.pop_front();
     ++first_ticket_;
   }
-  if (!queue_.empty() || connection_.status != TransactionStatus::idle) return;
+  // With a batch open the status is the last Sync's: an implicit transaction may be under way.
+  if (!queue_.empty() || batch_open_ || connection_.status != TransactionStatus::idle) return;
+  names_.portals.drop_if([](const Portal& portal) { return !portal.declared; });
   if (moved_in_transaction_ && moving_meaning_ == 0) {
     moved_in_transaction_ = false;
     names_.meaning = ++meaning_;

@@ -31,9 +31,11 @@ struct Prepared {
 struct Portal {
   std::shared_ptr<Prepared> prepared;
   std::vector<std::string> parameters;              ///< as they may be recorded
+  bool declared = false;                            ///< by DECLARE: WITH HOLD may outlive the transaction
   bool described = false;                           ///< `fields` came from the server for this portal
   bool describe_in_flight = false;
-  std::vector<postgres::Field> fields;
+  std::vector<postgres::Field> fields;              ///< without their names
+  std::vector<std::string> columns;                 ///< the names
 };
 
 /// One of the two namespaces.
@@ -63,8 +65,17 @@ class Names {
     if (found->second.pending == value) found->second.pending.reset();
     if (!found->second.pending && !found->second.current) entries_.erase(found);
   }
+  /// A definition that is still in flight was sent behind what dropped the name: it stays.
   void dropped(std::string_view name) {
-    if (auto found = entries_.find(name); found != entries_.end()) entries_.erase(found);
+    auto found = entries_.find(name);
+    if (found == entries_.end()) return;
+    found->second.current.reset();
+    if (!found->second.pending) entries_.erase(found);
+  }
+  /// Nothing may be pending.
+  template <class Gone>
+  void drop_if(Gone gone) {
+    std::erase_if(entries_, [&](const auto& entry) { return entry.second.current && gone(*entry.second.current); });
   }
   void all_dropped() { entries_.clear(); }
 

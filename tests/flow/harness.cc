@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/flow/harness.h"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include "flow/postgres/postgres_layer.h"
+#include "sallyport/protocol/postgres/messages.h"
+#include "sallyport/protocol/postgres/startup.h"
+#include "tests/flow/wire_text.h"
+
+namespace sallyport::flow::test {
+namespace {
+
+std::string document(std::string_view kind, std::string_view name, std::string_view spec) {
+  return fmt::format("---\napiVersion: sallyport.dev/v1alpha1\nkind: {}\nmetadata: {{name: {}}}\nspec: {{{}}}\n", kind,
+                     name, spec);
+}
+
+}  // namespace
+
+std::string policy_text(std::string_view documents, std::string_view target_rest) {
+  return document("Agent", "bot", "workload: [{exec: bot}]") +
+         document("Target", "db", fmt::format("protocol: postgres, hosts: ['10.0.0.5:5432'], {}", target_rest)) +
+         std::string(documents);
+}
+
+std::string entitlement(std::string_view rest) {
+  return document("Entitlement", "e", fmt::format("agent: bot, target: db, {}", rest));
+}
+
+std::string reading_customers() {
+  return document("Mask", "pii",
+                  "columns: [{column: public.customers.email, with: partial}, "
+                  "{column: public.customers.ssn, with: redact}]") +
+         entitlement("masks: [pii], allow: [{sql: {statements: [select, copy], tables: [public.customers, "
+                     "public.orders]}}]");
+}
+
+std::string everything() { return entitlement("allow: [{sql: {}}, {sql: {statements: [unknown]}}]"); }
+
+World::World(const std::string& policy) { set_policy(policy); }
+
+void World::set_policy(const std::string& policy) {
+  const uint64_t epoch = facts_ ? facts_->epoch + 1 : 1;
+  auto loaded = policy::load({{"p.yaml", policy}}, {.epoch = epoch});
+  if (!loaded) {
+    for (const policy::Diagnostic& finding : loaded.error()) ADD_FAILURE() << finding.to_string();
+    std::abort();  // nothing that follows would mean anything
+  }
+  auto facts = std::make_shared<Facts>();
+  facts->policy = loaded->policy;
+  facts->masker = *mask::Masker::make({});
+  facts->epoch = epoch;
+  facts_ = std::move(facts);
+}
+
+Result<Credential> World::credential(const std::string&) {
+  return Credential{credential_user, Secret(credential_password)};
+}
+
+Result<Secret> World::verifier(const std::string&, const std::string&) { return Secret(verifier_text); }
+
+Result<std::shared_ptr<const mask::DetectorSet>> World::detectors(const std::vector<model::DetectMask>& rules) {
+  return mask::DetectorSet::compile(rules);
+}
+
+void World::add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) {
+  cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key)});
+}
+
+bool World::owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
+  for (const CancelKey& known : cancel_keys_)
+    if (known.agent == canceller.principal.agent && known.destination == canceller.destination && known.pid == pid &&
+        known.key == key)
+      return true;
+  return false;
+}
+
+void World::describe(model::FlowId, const model::SessionId&, std::string_view new_target,
+                     std::string_view new_protocol) {
+  target = new_target;
+  protocol = new_protocol;
+}
+
+void World::pass_ms(int64_t ms) {
+  now.monotonic_ns += ms * kNanosPerMilli;
+  now.wall_ns += ms * kNanosPerMilli;
+}
+
+model::Endpoint listed() { return {model::IpAddress::v4(10, 0, 0, 5), 5432}; }
+model::Endpoint unlisted() { return {model::IpAddress::v4(10, 9, 9, 9), 80}; }
+
+Driver::Driver(World& world, const model::Endpoint& destination, const std::string& agent) : world_(world) {
+  layers_["postgres"] = [](OperationLife& life) { return make_postgres_layer(life); };
+  Origin origin{.id = 7, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
+  origin.principal.agent = agent;
+  flow_ = make_flow(origin, world_, layers_);
+  Actions actions;
+  flow_->start(world_.now, actions);
+  for (const Action& action : actions.list()) carry_out(action);
+}
+
+void Driver::event(const Event& event) {
+  if (finished) return;  // net/ has destroyed the flow
+  Actions actions;
+  flow_->on_event(event, world_.now, actions);
+  for (const Action& action : actions.list()) carry_out(action);
+}
+
+void Driver::tick(int64_t ms) {
+  world_.pass_ms(ms);
+  event(Tick{});
+}
+
+void Driver::carry_out(const Action& action) {
+  EXPECT_FALSE(finished) << "an action after Finish";
+  if (const auto* send = std::get_if<Send>(&action)) {
+    if (send->leg == kAgentLeg) {
+      to_agent_ += send->bytes;
+      all_to_agent += send->bytes;
+    } else {
+      EXPECT_EQ(send->leg, upstream);
+      to_server_ += send->bytes;
+      all_to_server += send->bytes;
+      unchecked_ += send->bytes;
+      check_upstream();
+    }
+  } else if (const auto* record = std::get_if<Record>(&action)) {
+    EXPECT_EQ(record->entry.sequence, records.size());
+    records.push_back(record->entry);
+    const auto* entry = std::get_if<model::OperationDecided>(&record->entry.body);
+    if (!entry) return;
+    decided_.push_back(*entry);
+    EXPECT_FALSE(entry->causes.empty());
+    if (entry->outcome == model::Outcome::allow) ++(entry->kind == "connect" ? connects_allowed_ : sql_allowed_);
+  } else if (const auto* dial = std::get_if<Dial>(&action)) {
+    if (std::exchange(startup_seen_, false)) ++sql_allowed_;  // the second try of tls.mode allow: decided already
+    EXPECT_GE(connects_allowed_, 1) << "dialled before the connection was allowed";
+    EXPECT_GE(sql_allowed_, 1) << "dialled before the StartupMessage was allowed";
+    upstream = dial->leg;
+    dial_wanted_ = true;
+    unchecked_.clear();
+  } else if (const auto* secure = std::get_if<Secure>(&action)) {
+    secures.push_back(*secure);
+  } else if (const auto* ask = std::get_if<Ask>(&action)) {
+    asks.push_back(*ask);
+  } else if (const auto* abort = std::get_if<Abort>(&action)) {
+    aborted.push_back(abort->leg);
+  } else if (const auto* read = std::get_if<Read>(&action)) {
+    EXPECT_EQ(read->leg, kAgentLeg);
+    agent_reading = read->on;
+  } else if (std::holds_alternative<Finish>(action)) {
+    finished = true;
+  }
+}
+
+void Driver::spend_sql(std::string_view what) {
+  EXPECT_GE(sql_allowed_, 1) << what << " went to the server before a record allowed it";
+  --sql_allowed_;
+}
+
+/// Whole messages to the server against the records before them.
+void Driver::check_upstream() {
+  std::string_view rest = unchecked_;
+  while (!startup_seen_) {
+    const auto packet = postgres::next_startup(rest);
+    if (const auto* ssl = std::get_if<postgres::SslRequest>(&packet)) {
+      rest.remove_prefix(ssl->raw.size());
+    } else if (const auto* cancel = std::get_if<postgres::CancelRequest>(&packet)) {
+      spend_sql("CancelRequest");
+      rest.remove_prefix(cancel->raw.size());
+    } else if (const auto* startup = std::get_if<postgres::StartupMessage>(&packet)) {
+      spend_sql("StartupMessage");
+      startup_seen_ = true;
+      rest.remove_prefix(startup->raw.size());
+    } else {
+      break;
+    }
+  }
+  if (startup_seen_) {
+    for (const postgres::Frame& frame : take_frames(rest)) {
+      const std::string text = agent_text(frame.raw);
+      if (text.ends_with("(look-up)") || text == "E(refused)") continue;
+      if (std::string_view("QPEF").find(frame.type) != std::string_view::npos) spend_sql(text);
+    }
+  }
+  unchecked_ = std::string(rest);
+}
+
+}  // namespace sallyport::flow::test

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// A flow without sockets. World is the node: real policy, masks and detectors, fixed randomness, a clock that tests
+// move. Driver hands events to one flow, keeps what it sends, and checks after every turn what must always hold:
+//   - each Query, Parse, Execute and FunctionCall that goes to the server stands behind a Record that allows it,
+//     one Record for one message; so do the Dial and the StartupMessage (INVARIANTS 1 and 2);
+//   - nothing comes after Finish.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "flow/front/front.h"
+#include "sallyport/flow/services.h"
+
+namespace sallyport::flow::test {
+
+/// Agent `bot`, and Target `db` at 10.0.0.5:5432 with `target_rest` behind its hosts; then `documents`.
+std::string policy_text(std::string_view documents, std::string_view target_rest = "tls: {mode: disable}");
+/// One Entitlement of bot on db, its spec in flow style.
+std::string entitlement(std::string_view rest);
+/// Reads of customers and orders; customers.email masked partial, customers.ssn redacted.
+std::string reading_customers();
+/// Everything, `unknown` too; but no replication. No masks: transparent.
+std::string everything();
+
+class World : public Services {
+ public:
+  /// A policy that must load.
+  explicit World(const std::string& policy);
+  /// Another one; flows learn of it by a Changed event.
+  void set_policy(const std::string& policy);
+
+  std::shared_ptr<const Facts> facts() override { return facts_; }
+  std::string random_bytes(size_t count) override { return std::string(count, 'r'); }
+  model::SessionId make_session_id(const Now&) override { return "01JDF00000000000000000TEST"; }
+  std::string node_name() override { return "node"; }
+  const Secret& node_secret() override { return node_secret_; }
+  Result<Credential> credential(const std::string& file) override;
+  Result<Secret> verifier(const std::string& file, const std::string& role) override;
+  Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) override;
+  void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) override;
+  bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
+  void describe(model::FlowId, const model::SessionId&, std::string_view target, std::string_view protocol) override;
+
+  void pass_ms(int64_t ms);
+
+  Now now{.monotonic_ns = 1'000 * kNanosPerSecond, .wall_ns = 1'795'000'000 * kNanosPerSecond};
+  std::string credential_user;                  ///< of any credential file
+  std::string credential_password = "secret";
+  std::string verifier_text;                    ///< of any role; empty: the role has none
+  std::string target, protocol;                 ///< as described last
+
+ private:
+  struct CancelKey {
+    std::string agent;
+    model::Endpoint destination;
+    uint32_t pid;
+    std::string key;
+  };
+  std::shared_ptr<const Facts> facts_;
+  std::vector<CancelKey> cancel_keys_;
+  Secret node_secret_{"0123456789abcdef0123456789abcdef"};
+};
+
+/// Where bot believes that db is.
+model::Endpoint listed();
+/// A destination that no Target lists.
+model::Endpoint unlisted();
+
+class Driver {
+ public:
+  /// Makes the flow and starts it. `world` outlives this.
+  explicit Driver(World& world, const model::Endpoint& destination = listed(), const std::string& agent = "bot");
+
+  void event(const Event& event);
+  void from_agent(std::string_view bytes) { event(Bytes{kAgentLeg, bytes}); }
+  void from_server(std::string_view bytes) { event(Bytes{upstream, bytes}); }
+  /// Lets time pass and says so.
+  void tick(int64_t ms);
+
+  /// What was sent since the last call.
+  std::string take_agent() { return std::exchange(to_agent_, {}); }
+  std::string take_server() { return std::exchange(to_server_, {}); }
+  bool dial_wanted() { return std::exchange(dial_wanted_, false); }
+
+  /// The outcomes recorded so far, "allow connect", "deny sql …": all but the first two, if there are so many.
+  const std::vector<model::OperationDecided>& decided() const { return decided_; }
+  /// Everything of one kind in the record.
+  template <class Body>
+  std::vector<Body> recorded() const {
+    std::vector<Body> out;
+    for (const model::RecordEntry& entry : records)
+      if (const Body* body = std::get_if<Body>(&entry.body)) out.push_back(*body);
+    return out;
+  }
+
+  Leg upstream = kUpstreamLeg;  ///< the leg dialled last
+  std::string all_to_agent, all_to_server;
+  std::vector<model::RecordEntry> records;
+  std::vector<Secure> secures;
+  std::vector<Ask> asks;
+  std::vector<Leg> aborted;
+  bool finished = false;
+  bool agent_reading = true;
+
+ private:
+  void carry_out(const Action& action);
+  void check_upstream();
+  void spend_sql(std::string_view what);
+
+  World& world_;
+  Layers layers_;
+  std::unique_ptr<Flow> flow_;
+  std::string to_agent_, to_server_;
+  std::string unchecked_;         ///< to the server, not yet a whole message
+  bool startup_seen_ = false;
+  bool dial_wanted_ = false;
+  int connects_allowed_ = 0;
+  int sql_allowed_ = 0;           ///< records that allow a SQL operation, not yet spent by a message
+  std::vector<model::OperationDecided> decided_;
+};
+
+}  // namespace sallyport::flow::test
