@@ -78,10 +78,12 @@ TEST(Cbor, BytesThatAreNotUtf8GoAsByteStrings) {
 
 TEST(Cbor, SkippingIsBounded) {
   std::string nested(static_cast<size_t>(limits::kRecordNestingMax), '\x81');
-  CborReader within(nested + "\x01");
+  std::string most = nested + "\x01";
+  CborReader within(most);
   within.skip();
   EXPECT_TRUE(within.ok() && within.at_end());
-  CborReader deep(nested + "\x81\x01");
+  std::string more = nested + "\x81\x01";
+  CborReader deep(more);
   deep.skip();
   EXPECT_FALSE(deep.ok());
   for (std::string_view lie :

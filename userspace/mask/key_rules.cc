@@ -132,8 +132,7 @@ constexpr KeyRule kRules[] = {
      "token secret api-key apikey api_key access client credential auth private license signing encryption _key -key "
      ".key key",
      R"((?i)(?:token|secret|api[._-]?key|access|client|credential|auth|private|license|signing|encryption)"
-     R"(|[_.-]?key)[\w.-]{0,40})" SP_ASSIGNED
-     R"(([\w.~+/=!@#$%^&*?:|-]{10,250}))",
+     R"(|[_.-]?key)[\w.-]{0,40})" SP_ASSIGNED R"(([\w.~+/=!@#$%^&*?:|-]{10,250}))",
      0, true, false, 3.0F, Proof::named},
 };
 
