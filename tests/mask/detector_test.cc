@@ -74,15 +74,15 @@ TEST(Detector, PaymentCard) {
                                              "«3530111333300000»",
                                              "2024-01-01 «4111 1111 1111 1111» 12",
                                              "«5555555555554444»,«2223003122003222»",
-                                             "4111111111111112",                // Luhn
-                                             "0000000000000000",                // no issuer
-                                             "9111111111111111116",             // no issuer
-                                             "41111111111111111111",            // 20 digits
-                                             "a4111111111111111",               // within a word
+                                             "4111111111111112",      // Luhn
+                                             "0000000000000000",      // no issuer
+                                             "9111111111111111116",   // no issuer
+                                             "41111111111111111111",  // 20 digits
+                                             "a4111111111111111",     // within a word
                                              "4111111111111111b",
-                                             "0.4111111111111111",              // decimals
-                                             "4111 1111-1111 1111",             // two separators
-                                             "1790000000000000000",             // a time in ns
+                                             "0.4111111111111111",   // decimals
+                                             "4111 1111-1111 1111",  // two separators
+                                             "1790000000000000000",  // a time in ns
                                              "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
                                          });
 }
@@ -91,35 +91,34 @@ TEST(Detector, KeysByShape) {
   const std::string body = "c2F5IGl0IHdpdGggYmFzZTY0IGFuZCBiZSBkb25lIHdpdGggaXQ7MTIzNDU2Nzg5MA";
   const std::string alnum = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0";
   const std::string hex40 = "1f3870be274f6c49b3e31a0c6728957f1a2b3c4d";
-  expect_rows(
-      *set_of({"api-key"}),
-      {
-          "key «AKIAZ7QW3ERT5YUI6OPA»",
-          "«ghp_" + alnum.substr(0, 36) + "» in a log",
-          "«github_pat_" + alnum.substr(0, 22) + "_" + alnum + "»",
-          "«glpat-" + alnum.substr(0, 20) + "»",
-          "«xoxb-1234567890-1234567890-" + alnum.substr(0, 24) + "»",
-          "«sk_live_" + alnum.substr(0, 24) + "»",
-          "«AIza" + alnum.substr(0, 35) + "»",
-          "«sk-proj-" + alnum + "»",
-          "«sk-ant-api03-" + alnum + "»",
-          "«npm_" + alnum.substr(0, 36) + "»",
-          "«hf_" + alnum.substr(0, 34) + "»",
-          "jwt «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U»",
-          "Authorization: Bearer «" + alnum + "»",
-          "https://bob:«s3cr3t-Pw9»@db.example.com/x",
-          "{\"password\": \"«hunter2Hunter»\"}",
-          "api_key='«" + hex40 + "»'",
-          "export DB_PASSWORD=«Tr0ub4dor&3xyz»",
-          "<client_secret>«" + alnum.substr(0, 20) + "»</client_secret>",
-          "-----BEGIN CERTIFICATE-----\n" + body + "\n-----END CERTIFICATE-----",
-          "password: ${DB_PASSWORD}",
-          "the token is stored elsewhere: see the manual",
-          "key = value",
-          "monkey: 2026-11-24T05:22:22",
-          "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-          "sk-button sk-icon-large",
-      });
+  expect_rows(*set_of({"api-key"}),
+              {
+                  "key «AKIAZ7QW3ERT5YUI6OPA»",
+                  "«ghp_" + alnum.substr(0, 36) + "» in a log",
+                  "«github_pat_" + alnum.substr(0, 22) + "_" + alnum + "»",
+                  "«glpat-" + alnum.substr(0, 20) + "»",
+                  "«xoxb-1234567890-1234567890-" + alnum.substr(0, 24) + "»",
+                  "«sk_live_" + alnum.substr(0, 24) + "»",
+                  "«AIza" + alnum.substr(0, 35) + "»",
+                  "«sk-proj-" + alnum + "»",
+                  "«sk-ant-api03-" + alnum + "»",
+                  "«npm_" + alnum.substr(0, 36) + "»",
+                  "«hf_" + alnum.substr(0, 34) + "»",
+                  "jwt «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U»",
+                  "Authorization: Bearer «" + alnum + "»",
+                  "https://bob:«s3cr3t-Pw9»@db.example.com/x",
+                  "{\"password\": \"«hunter2Hunter»\"}",
+                  "api_key='«" + hex40 + "»'",
+                  "export DB_PASSWORD=«Tr0ub4dor&3xyz»",
+                  "<client_secret>«" + alnum.substr(0, 20) + "»</client_secret>",
+                  "-----BEGIN CERTIFICATE-----\n" + body + "\n-----END CERTIFICATE-----",
+                  "password: ${DB_PASSWORD}",
+                  "the token is stored elsewhere: see the manual",
+                  "key = value",
+                  "monkey: 2026-11-24T05:22:22",
+                  "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                  "sk-button sk-icon-large",
+              });
 }
 
 TEST(Detector, PrivateKeys) {
@@ -162,7 +161,8 @@ TEST(DetectorSet, UnknownTypesAndTooManyAreRefused) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().what, "no detector finds `iban`");
   EXPECT_EQ(refused.error().hint, "the types are api-key, email, payment-card");
-  EXPECT_FALSE(DetectorSet::compile(std::vector<model::DetectMask>(limits::kMaskDetectorsMax + 1, {"pii", "email", {}})));
+  EXPECT_FALSE(
+      DetectorSet::compile(std::vector<model::DetectMask>(limits::kMaskDetectorsMax + 1, {"pii", "email", {}})));
   EXPECT_TRUE((*DetectorSet::compile({}))->empty());
 }
 

@@ -253,18 +253,28 @@ TEST(Masker, WhatIsNotUnderstoodIsNull) {
 }
 
 TEST(Masker, NumericBothWays) {
-  const char* values[] = {"0", "0.00", "1", "-1", "10000", "0.0001", "-84200.50", "123456789012345678901234567890.12345",
-                          "0.00001234", "99999999", "100000000.000000001"};
+  const char* values[] = {"0",
+                          "0.00",
+                          "1",
+                          "-1",
+                          "10000",
+                          "0.0001",
+                          "-84200.50",
+                          "123456789012345678901234567890.12345",
+                          "0.00001234",
+                          "99999999",
+                          "100000000.000000001"};
   for (const char* value : values) {
     auto binary = numeric_binary_from_text(value);
     ASSERT_TRUE(binary) << value;
     EXPECT_EQ(numeric_text_from_binary(*binary), value);
   }
   // select numeric_send(-84200.50): 3 digits, weight 1, negative, scale 2
-  EXPECT_EQ(*numeric_binary_from_text("-84200.50"),
-            binary_int(3, 2) + binary_int(1, 2) + binary_int(0x4000, 2) + binary_int(2, 2) + binary_int(8, 2) +
-                binary_int(4200, 2) + binary_int(5000, 2));
-  for (const char* broken : {"", "-", ".", "1.2.3", "NaN", "1e5", "0x1"}) EXPECT_FALSE(is_numeric_text(broken)) << broken;
+  EXPECT_EQ(*numeric_binary_from_text("-84200.50"), binary_int(3, 2) + binary_int(1, 2) + binary_int(0x4000, 2) +
+                                                        binary_int(2, 2) + binary_int(8, 2) + binary_int(4200, 2) +
+                                                        binary_int(5000, 2));
+  for (const char* broken : {"", "-", ".", "1.2.3", "NaN", "1e5", "0x1"})
+    EXPECT_FALSE(is_numeric_text(broken)) << broken;
 }
 
 TEST(Masker, KeysMustBeFit) {

@@ -61,7 +61,8 @@ void judge(const DetectorSet& set, const Case& one, Rate& rate, bool verbose) {
     bool right = std::ranges::any_of(one.spans, [&](const auto& span) { return overlaps(finding, span); });
     if (!right) ++wrong;
     if (!right && verbose)
-      fmt::print("alarm   {}: `{}` in {}\n", one.kind, one.text.substr(finding.offset, finding.length), one.text.substr(0, 300));
+      fmt::print("alarm   {}: `{}` in {}\n", one.kind, one.text.substr(finding.offset, finding.length),
+                 one.text.substr(0, 300));
   }
   rate.false_alarms += wrong;
   if (!one.positive) {
@@ -72,10 +73,11 @@ void judge(const DetectorSet& set, const Case& one, Rate& rate, bool verbose) {
 
 void print(const std::string& name, const Rate& r) {
   auto percent = [](size_t part, size_t whole) { return whole == 0 ? 100.0 : 100.0 * double(part) / double(whole); };
-  fmt::print("{:32} recall {:5}/{:5} {:6.2f} %  exact {:6.2f} %  precision {:6.2f} %  negatives hit {:3}/{:3} {:5.2f} %\n", name,
-             r.found, r.expected, percent(r.found, r.expected), percent(r.exact, r.expected),
-             percent(r.found, r.found + r.false_alarms), r.negatives_hit, r.negatives,
-             r.negatives == 0 ? 0.0 : percent(r.negatives_hit, r.negatives));
+  fmt::print(
+      "{:32} recall {:5}/{:5} {:6.2f} %  exact {:6.2f} %  precision {:6.2f} %  negatives hit {:3}/{:3} {:5.2f} %\n",
+      name, r.found, r.expected, percent(r.found, r.expected), percent(r.exact, r.expected),
+      percent(r.found, r.found + r.false_alarms), r.negatives_hit, r.negatives,
+      r.negatives == 0 ? 0.0 : percent(r.negatives_hit, r.negatives));
 }
 
 /// Nanoseconds for a value of 40 bytes, by what it holds.

@@ -51,8 +51,19 @@ std::vector<std::string> pieces() {
           "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
           pem(3),
           "https://bob:s3cr3tPw9@db.example.com/x",
-          " ", " ", "\n", ", ", "word ", "2026-11-24 05:22:22 ", "x=1&y=2", "-----", "@", "12 34 56 78 ", "žluťoučký ",
-          "\xff\xfe", kAlnum};
+          " ",
+          " ",
+          "\n",
+          ", ",
+          "word ",
+          "2026-11-24 05:22:22 ",
+          "x=1&y=2",
+          "-----",
+          "@",
+          "12 34 56 78 ",
+          "žluťoučký ",
+          "\xff\xfe",
+          kAlnum};
 }
 
 std::string oracle(const DetectorSet& set, const Masker& m, const std::string& text) {

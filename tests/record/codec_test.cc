@@ -25,9 +25,9 @@ std::string cbor_of(const model::RecordBody& body) {
 uint8_t type_number(const model::RecordBody& body) { return static_cast<uint8_t>(type_of(body)); }
 
 TEST(Crc32c, KnownValues) {
-  EXPECT_EQ(crc32c("123456789"), 0xe3069283U);               // the check value of the CRC catalogue
-  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aaU);     // RFC 3720 B.4
-  EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43U);   // RFC 3720 B.4
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283U);              // the check value of the CRC catalogue
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aaU);    // RFC 3720 B.4
+  EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43U);  // RFC 3720 B.4
   EXPECT_EQ(crc32c(""), 0U);
 }
 
@@ -78,13 +78,16 @@ TEST(Cbor, BytesThatAreNotUtf8GoAsByteStrings) {
 
 TEST(Cbor, SkippingIsBounded) {
   std::string nested(static_cast<size_t>(limits::kRecordNestingMax), '\x81');
-  CborReader within(nested + "\x01");
+  std::string most = nested + "\x01";
+  CborReader within(most);
   within.skip();
   EXPECT_TRUE(within.ok() && within.at_end());
-  CborReader deep(nested + "\x81\x01");
+  std::string more = nested + "\x81\x01";
+  CborReader deep(more);
   deep.skip();
   EXPECT_FALSE(deep.ok());
-  for (std::string_view lie : {"\x9b\xff\xff\xff\xff\xff\xff\xff\xff"sv, "\x5b\x7f\xff\xff\xff\xff\xff\xff\xff"sv, "\x9f\x01\xff"sv}) {
+  for (std::string_view lie :
+       {"\x9b\xff\xff\xff\xff\xff\xff\xff\xff"sv, "\x5b\x7f\xff\xff\xff\xff\xff\xff\xff"sv, "\x9f\x01\xff"sv}) {
     CborReader reader(lie);
     reader.skip();
     EXPECT_FALSE(reader.ok());
@@ -157,7 +160,8 @@ TEST(Payload, NoPrefixAndNoFlipMisbehaves) {
 TEST(Payload, WhatIsTooLongIsCutAndSaysSo) {
   model::OperationDecided body = decided_body(1, "select '" + std::string(limits::kSqlTextBytesMax, 'x') + "'");
   for (int i = 0; i < 3'000; ++i) body.parameters.push_back(std::string(5'000, 'p'));
-  for (int i = 0; i < 4'096; ++i) body.effects.push_back({"select", model::ObjectKind::relation, std::string(300, 't')});
+  for (int i = 0; i < 4'096; ++i)
+    body.effects.push_back({"select", model::ObjectKind::relation, std::string(300, 't')});
   for (int i = 0; i < 10'000; ++i) body.masks.push_back(std::string(100, 'm'));
   ASSERT_GT(cbor_of(body).size(), limits::kRecordPayloadBytesMax);
   model::RecordBody fits = shortened(body);

@@ -12,14 +12,15 @@ namespace sallyport::record {
 
 inline constexpr int64_t kWall = 1'790'000'000'123'000'000;
 
-inline model::SessionId session_id(uint8_t last) {
-  return make_session_id(kWall, {1, 2, 3, 4, 5, 6, 7, 8, 9, last});
-}
+inline model::SessionId session_id(uint8_t last) { return make_session_id(kWall, {1, 2, 3, 4, 5, 6, 7, 8, 9, last}); }
 
 inline model::SessionOpened opened_body() {
   model::SessionOpened body;
   body.flow = 77;
-  body.principal = {"billing-bot", "exec:billing-bot", 4242, "/sallyport.slice/billing-bot",
+  body.principal = {"billing-bot",
+                    "exec:billing-bot",
+                    4242,
+                    "/sallyport.slice/billing-bot",
                     {1234, 1000, 1001, 555'666, "psql", "/usr/bin/psql"}};
   body.source = {model::IpAddress::v4(10, 0, 0, 5), 43'122};
   body.destination = {*model::IpAddress::parse("fd00::1"), 5'432};
@@ -55,9 +56,7 @@ inline model::RowsReturned rows_body(uint32_t id) {
   return body;
 }
 
-inline model::OperationEnded ended_body(uint32_t id) {
-  return {id, 1'234'567, 2, 340, 60, 2, "SELECT 2", "", ""};
-}
+inline model::OperationEnded ended_body(uint32_t id) { return {id, 1'234'567, 2, 340, 60, 2, "SELECT 2", "", ""}; }
 
 /// A whole session, in order.
 inline std::vector<model::RecordEntry> whole_session(const model::SessionId& id) {

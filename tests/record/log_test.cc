@@ -33,7 +33,8 @@ class LogTest : public ::testing::Test {
   }
 
   static model::RecordEntry numbered(uint64_t sequence) {
-    return {session_id(1), sequence, kWall, decided_body(static_cast<uint32_t>(sequence), "select " + std::to_string(sequence))};
+    return {session_id(1), sequence, kWall,
+            decided_body(static_cast<uint32_t>(sequence), "select " + std::to_string(sequence))};
   }
 
   /// The sequence numbers that a reader finds in a segment.
@@ -278,7 +279,8 @@ TEST_F(LogTest, WhatIsPendingIsBounded) {
 
 TEST_F(LogTest, AnEntryTooLargeIsShortenedNotRefused) {
   auto log = writer();
-  ASSERT_TRUE(log->append({session_id(1), 0, kWall, decided_body(1, std::string(limits::kRecordPayloadBytesMax, 'x'))}));
+  ASSERT_TRUE(
+      log->append({session_id(1), 0, kWall, decided_body(1, std::string(limits::kRecordPayloadBytesMax, 'x'))}));
   ASSERT_TRUE(log->flush());
   EXPECT_EQ(read(memory_.segments[0]), (Sequences{0}));
 }
@@ -302,6 +304,31 @@ TEST_F(LogTest, AReaderGoesOnWhereItStopped) {
   auto entry = reader.next();
   ASSERT_TRUE(entry && *entry);
   EXPECT_EQ((*entry)->header.sequence, 2U);
+  EXPECT_TRUE(reports_.drops.empty());
+}
+
+// The example of docs/formats/record.md: version 1 is readable for good.
+constexpr std::string_view kDocumented =
+    "53505245430d0a1a0001004000000000f01e0c899c0f1ff3000000000000000118d75b842b47d4c000000000000000000000"
+    "00000000000000000000b6f47758f01e0c899c0f1ff300c005010000002701a0c4506c7b0102030405060708090100000000"
+    "0000000718d75b842b47d4c042bf11f3d8a271a043c9167daca108adcd9a659c4752227c276028f0631ad993000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000dcf3ace8ca8a057ad0ec2e20097202cffb06a0cfa3016c6167656e7420636c6f736564021903840319012c";
+
+TEST_F(LogTest, TheDocumentedSegmentIsRead) {
+  std::string segment;
+  for (size_t at = 0; at < kDocumented.size(); at += 2)
+    segment.push_back(static_cast<char>(std::stoi(std::string(kDocumented.substr(at, 2)), nullptr, 16)));
+  MemorySource source(segment);
+  LogReader reader(source, "documented", &reports_);
+  auto entry = reader.next();
+  ASSERT_TRUE(entry && *entry);
+  EXPECT_EQ(session_id_from_bytes((*entry)->header.session), "01M3250V3V041061050R3GG281");
+  EXPECT_EQ((*entry)->header.sequence, 7U);
+  auto body = read_body((*entry)->header.type, (*entry)->payload.substr(kSaltBytes));
+  ASSERT_TRUE(body);
+  EXPECT_EQ(std::get<model::SessionClosed>(*body).reason, "agent closed");
   EXPECT_TRUE(reports_.drops.empty());
 }
 

@@ -24,7 +24,8 @@ model::RecordEntry decided(const model::SessionId& session, uint64_t sequence) {
   body.statement = "SELECT abalance FROM pgbench_accounts WHERE aid = $1";
   body.shape = body.statement;
   body.parameters = {"123456"};
-  body.effects = {{"select", model::ObjectKind::relation, "public.pgbench_accounts", model::Access::read, {"abalance", "aid"}}};
+  body.effects = {
+      {"select", model::ObjectKind::relation, "public.pgbench_accounts", model::Access::read, {"abalance", "aid"}}};
   body.outcome = model::Outcome::allow;
   body.causes = {{"bench.allow[0]", "select on public.pgbench_accounts is allowed", "bench.yaml:12:5"}};
   return {session, sequence, 1'790'000'000'000'000'000, body};

@@ -15,7 +15,7 @@ namespace sallyport::record {
 /// What the store and the test both see.
 struct Memory {
   std::vector<std::string> segments;
-  size_t space_bytes = SIZE_MAX;  // the "disk" holds so many
+  size_t space_bytes = SIZE_MAX;      // the "disk" holds so many
   size_t write_bytes_max = SIZE_MAX;  // the most that one write takes
   bool truncate_fails = false;
   bool sync_fails = false;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "sallyport/base/limits.h"
 #include "sallyport/record/file_sink.h"
 #include "sallyport/record/render.h"
 #include "tests/record/entries.h"
@@ -154,7 +155,8 @@ lasted     70.0 ms
 totals     2 operations, 1 denied, 1 error, 2 rows, 900 B to the agent, 300 B to the target, 2 values masked
 )";
 
-constexpr const char* kOperation = R"(#1    14:13:20.143 sql      allow  1.2 ms, 2 rows, 340 B to the agent, 2 values masked  SELECT 2
+constexpr const char* kOperation =
+    R"(#1    14:13:20.143 sql      allow  1.2 ms, 2 rows, 340 B to the agent, 2 values masked  SELECT 2
       select id, email
       from customers
       $1 = 7
@@ -179,11 +181,12 @@ TEST_F(SessionsTest, Show) {
 TEST_F(SessionsTest, List) {
   EXPECT_EQ(render_list({}), "no sessions\n");
   write(whole_session(session_id(1)));
-  EXPECT_EQ(render_list(*list_sessions(directory_, {})),
-            "SESSION                     STATE   OPENED               LASTED   AGENT        TARGET       OPERATIONS  "
-            "DENIED  ROWS  FROM\n" +
-                session_id(1) +
-                "  closed  2026-09-21T14:13:20  70.0 ms  billing-bot  invoices-db  2           1       2     psql (1234)\n");
+  EXPECT_EQ(
+      render_list(*list_sessions(directory_, {})),
+      "SESSION                     STATE   OPENED               LASTED   AGENT        TARGET       OPERATIONS  "
+      "DENIED  ROWS  FROM\n" +
+          session_id(1) +
+          "  closed  2026-09-21T14:13:20  70.0 ms  billing-bot  invoices-db  2           1       2     psql (1234)\n");
 }
 
 TEST_F(SessionsTest, Replay) {
@@ -198,14 +201,17 @@ TEST_F(SessionsTest, Replay) {
   EXPECT_EQ(waited, 70'000'000);
   EXPECT_NE(text.find("14:13:20.143 >\n    select id, email\n    from customers\n"), std::string::npos) << text;
   EXPECT_NE(text.find("  id | email\n  1  | a***@example.com\n  2  | \n  SELECT 2\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("  deny: billing-bot-invoices.allow[0], select on public.customers\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  deny: billing-bot-invoices.allow[0], select on public.customers\n"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("  ERROR 42501 not allowed: `update`\n"), std::string::npos) << text;
   EXPECT_TRUE(text.ends_with("14:13:20.193 closed: agent closed\n")) << text;
 }
 
 TEST_F(SessionsTest, PrintingARecordCannotDriveATerminal) {
   auto entries = whole_session(session_id(1));
-  const std::string hostile = "\x1b]0;owned\x07\x1b[2J \xc2\x9b" "31m \xe2\x80\xae txt \x7f \r\xff";
+  const std::string hostile =
+      "\x1b]0;owned\x07\x1b[2J \xc2\x9b"
+      "31m \xe2\x80\xae txt \x7f \r\xff";
   auto& opened = std::get<model::SessionOpened>(entries[0].body);
   opened.principal.process.command = opened.principal.process.executable = opened.target = hostile;
   auto& decided = std::get<model::OperationDecided>(entries[2].body);
@@ -239,6 +245,34 @@ TEST_F(SessionsTest, Json) {
   EXPECT_EQ(json["log"][1]["results"][0]["rows"][1][1], nullptr);
   EXPECT_EQ(json["log"][2]["ended"]["error"]["sqlstate"], "42501");
   EXPECT_EQ(to_json(*list_sessions(directory_, {})).size(), 1U);
+}
+
+TEST_F(SessionsTest, TheListIsBounded) {
+  for (size_t i = 0; i <= limits::kRecordSessionsListedMax; ++i) {
+    model::SessionId id = make_session_id(kWall + static_cast<int64_t>(i) * 1'000'000, {});
+    ASSERT_TRUE(sink_->append({id, 0, kWall, model::SessionClosed{}}));
+  }
+  ASSERT_TRUE(sink_->flush());
+  auto sessions = list_sessions(directory_, {});
+  ASSERT_TRUE(sessions);
+  EXPECT_EQ(sessions->size(), limits::kRecordSessionsListedMax);
+  EXPECT_EQ(sessions->front().id, make_session_id(kWall + 1'000'000, {}));  // the oldest is left out
+}
+
+TEST_F(SessionsTest, ALoadedSessionIsBounded) {
+  constexpr size_t kStatementBytes = 900'000;
+  size_t most = limits::kRecordSessionBytesMax / kStatementBytes;
+  for (size_t i = 0; i <= most; ++i) {
+    auto body = decided_body(static_cast<uint32_t>(i), std::string(kStatementBytes, 'x'));
+    ASSERT_TRUE(sink_->append({session_id(1), i, kWall, body}));
+  }
+  ASSERT_TRUE(sink_->flush());
+  auto loaded = load_session(directory_, session_id(1));
+  ASSERT_TRUE(loaded);
+  EXPECT_TRUE(loaded->cut);
+  EXPECT_EQ(loaded->operations.size(), most);
+  EXPECT_EQ(loaded->summary.operations, most + 1);
+  EXPECT_NE(render_show(*loaded).find("longer than can be shown"), std::string::npos);
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ constexpr size_t kPemHeaderBytesMax = 120;
 constexpr size_t kPemBodyBytesMin = 32;
 constexpr size_t kWordBytesMin = 3;
 constexpr size_t kIdentifierBytesMax = 48;  // looked at before the word that tells
-constexpr size_t kNumberBytesMin = 15;  // shorter numbers are ids, amounts and times
+constexpr size_t kNumberBytesMin = 15;      // shorter numbers are ids, amounts and times
 
 bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
@@ -37,9 +37,7 @@ bool is_token(char c) {
 bool continues_token(char c) { return is_alnum(c) || c == '_' || c == '-'; }
 
 /// Bytes inside a PEM block: base64, its header lines, and line ends as JSON writes them.
-bool is_pem(char c) {
-  return is_alnum(c) || std::string_view("+/=-:,.\\ \t\r\n").find(c) != std::string_view::npos;
-}
+bool is_pem(char c) { return is_alnum(c) || std::string_view("+/=-:,.\\ \t\r\n").find(c) != std::string_view::npos; }
 
 float entropy_of(std::string_view text) {
   std::array<uint32_t, 256> counts{};
@@ -55,7 +53,8 @@ float entropy_of(std::string_view text) {
 
 /// A text with these is an example or is filled in later.
 bool is_placeholder(std::string_view secret) {
-  for (std::string_view word : {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****", "####", "abcdefgh", "ABCDEFGH"}) {
+  for (std::string_view word :
+       {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****", "####", "abcdefgh", "ABCDEFGH"}) {
     if (secret.find(word) != std::string_view::npos) return true;
   }
   return false;
@@ -98,13 +97,15 @@ bool is_wordy(std::string_view value) {
 /// `keyHash`, `key_name`, `publicKey`: about a key, not one.
 bool names_something_else(std::string_view name) {
   std::string low(name);
-  std::ranges::transform(low, low.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  for (std::string_view word : {"public", "primarykey", "primary_key", "foreignkey", "foreign_key", "accessib", "accessor", "keyframe", "keying", "pubkey"}) {
+  std::ranges::transform(low, low.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  for (std::string_view word : {"public", "primarykey", "primary_key", "foreignkey", "foreign_key", "accessib",
+                                "accessor", "keyframe", "keying", "pubkey"}) {
     if (low.find(word) != std::string::npos) return true;
   }
-  for (std::string_view word : {"name", "size", "length", "file", "path", "url", "uri", "hash", "type", "count",
-                                "version", "alias", "pressed", "pair", "source", "optionid", "credentialid",
-                                "credentialsid", "keystr"}) {
+  for (std::string_view word :
+       {"name", "size", "length", "file", "path", "url", "uri", "hash", "type", "count", "version", "alias", "pressed",
+        "pair", "source", "optionid", "credentialid", "credentialsid", "keystr"}) {
     if (low.ends_with(word)) return true;
   }
   return false;
@@ -114,7 +115,8 @@ bool names_something_else(std::string_view name) {
 size_t pem_end(std::string_view text, size_t at) {
   std::string_view head = text.substr(at, kPemHeaderBytesMax);
   size_t dashes = head.find(kPemDashes, kPemBegin.size());
-  if (dashes == std::string_view::npos || head.substr(0, dashes).find("PRIVATE KEY") == std::string_view::npos) return at;
+  if (dashes == std::string_view::npos || head.substr(0, dashes).find("PRIVATE KEY") == std::string_view::npos)
+    return at;
   size_t body = at + dashes + kPemDashes.size();
   size_t end = body;
   while (end < text.size() && is_pem(text[end])) {
@@ -135,7 +137,8 @@ class ApiKeyDetector final : public Detector {
     options.set_log_errors(false);
     for (const KeyRule& rule : builtin_key_rules()) {
       auto owner = static_cast<uint32_t>(rules_.size());
-      rules_.push_back({&rule, std::make_unique<RE2>(re2::StringPiece(rule.pattern.data(), rule.pattern.size()), options)});
+      rules_.push_back(
+          {&rule, std::make_unique<RE2>(re2::StringPiece(rule.pattern.data(), rule.pattern.size()), options)});
       SP_CHECK(rules_.back().pattern->ok() && rules_.back().pattern->NumberOfCapturingGroups() <= 1);
       for (std::string_view words = rule.keywords; !words.empty();) {
         size_t space = std::min(words.find(' '), words.size());
@@ -148,7 +151,9 @@ class ApiKeyDetector final : public Detector {
   }
 
   std::string_view type() const override { return "api-key"; }
-  bool wants(uint32_t traits) const override { return (traits & kTraitLetter) && (traits & (kTraitLong | kTraitAssign)); }
+  bool wants(uint32_t traits) const override {
+    return (traits & kTraitLetter) && (traits & (kTraitLong | kTraitAssign));
+  }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
     index_.scan(text, start, [&](size_t at, uint32_t owner) {

@@ -33,7 +33,8 @@ Result<std::shared_ptr<const DetectorSet>> DetectorSet::compile(std::vector<mode
       return fail(fmt::format("no detector finds `{}`", type),
                   fmt::format("the types are {}", fmt::join(detector_types(), ", ")));
     }
-    bool known = std::ranges::any_of(impl->rules, [&](const Impl::Rule& rule) { return rule.detector->type() == type; });
+    bool known =
+        std::ranges::any_of(impl->rules, [&](const Impl::Rule& rule) { return rule.detector->type() == type; });
     if (!known) impl->rules.push_back({kind->make(), rules[i].with, i});
   }
   return std::shared_ptr<const DetectorSet>(new DetectorSet(std::move(impl)));

@@ -39,7 +39,8 @@ constexpr int count(uint64_t highs) { return static_cast<int>((highs >> 7) * kOn
 int add_traits(uint64_t word, uint32_t& traits) {
   uint64_t digits = in_range(word, '0', '9');
   if (has_zero(word ^ repeat('@'))) traits |= kTraitAt;
-  if (has_zero(word ^ repeat('=')) | has_zero(word ^ repeat(':')) | has_zero(word ^ repeat('>'))) traits |= kTraitAssign;
+  if (has_zero(word ^ repeat('=')) | has_zero(word ^ repeat(':')) | has_zero(word ^ repeat('>')))
+    traits |= kTraitAssign;
   if (in_range(word | repeat(' '), 'a', 'z')) traits |= kTraitLetter;
   if (!in_range(word, 0, 0x20)) traits |= kTraitLong;
   return count(digits);

@@ -6,7 +6,7 @@ namespace {
 
 // What may stand between a name and its value: "name": "value", name = value, name => 'value',
 // <name>value, --name value, name := `value`.
-#define SP_ASSIGNED                                                                                          \
+#define SP_ASSIGNED                                                                                            \
   R"((?:[ \t]{1,2}string)?[ \t]{0,3}["'`\]]{0,2}[ \t]{0,8}(?:=>|:{1,3}=|\.=|==?|:{1,3}|\|\|:?|->|<=|\?=|>|,))" \
   R"([ \t]{0,8}(?:\r?\n[ \t]{1,16})?(?:[a-z]?["'`(\[]{1,3})?)"
 
@@ -20,7 +20,8 @@ constexpr KeyRule kRules[] = {
     {"azure-ad-secret", "Q~", R"([A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34})", 4, false, false},
     {"alibaba", "LTAI", R"(LTAI[A-Za-z0-9]{16,26}\b)"},
     {"digitalocean", "dop_v1_ doo_v1_ dor_v1_", R"(do[opr]_v1_[a-f0-9]{64}\b)"},
-    {"yandex", "AQVN t1. YC", R"(AQVN[\w-]{35,38}\b|t1\.[A-Z0-9a-z_-]+[=]{0,2}\.[A-Z0-9a-z_-]{86}[=]{0,2}|YC[\w-]{38}\b)"},
+    {"yandex", "AQVN t1. YC",
+     R"(AQVN[\w-]{35,38}\b|t1\.[A-Z0-9a-z_-]+[=]{0,2}\.[A-Z0-9a-z_-]{86}[=]{0,2}|YC[\w-]{38}\b)"},
     {"heroku", "HRKU-", R"(HRKU-[\w-]{30,70})"},
     {"cloudflare", "v1.0-", R"(v1\.0-[a-f0-9]{24}-[a-f0-9]{146})"},
     {"fly", "fo1_ fm1 fm2_", R"((?:fo1_[\w-]{43}|fm1[ar]_[A-Za-z0-9+/]{100,}={0,3}|fm2_[A-Za-z0-9+/]{100,}={0,3}))"},
@@ -66,14 +67,16 @@ constexpr KeyRule kRules[] = {
      R"((?:sdk|api|mob)-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\b)"},
     {"vault", "hvs. hvb. hvr.", R"(hv[sbr]\.[\w-]{24,300})"},
     {"vault-legacy", "s.", R"(s\.[A-Za-z0-9]{24}\b)", 0, false, true, 3.6F, Proof::mixed},
-    {"onepassword", "ops_eyJ A3-", R"((?:ops_eyJ[A-Za-z0-9+/=_-]{100,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}))"},
+    {"onepassword", "ops_eyJ A3-",
+     R"((?:ops_eyJ[A-Za-z0-9+/=_-]{100,}|A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}))"},
     {"age", "AGE-SECRET-KEY-1", R"(AGE-SECRET-KEY-1[0-9A-Z]{58})", 0, false, true, 0},
     {"defined-networking", "dnkey-", R"((?i)dnkey-[a-z0-9=_-]{26}-[a-z0-9=_-]{52})", 0, true},
     {"authress", "sc_ ext_ scauth_ authress_",
-     R"((?i)(?:sc|ext|scauth|authress)_[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[a-z0-9+/_=-]{30,120})", 0,
-     true},
+     R"((?i)(?:sc|ext|scauth|authress)_[a-z0-9]{5,30}\.[a-z0-9]{4,6}\.acc[_-][a-z0-9-]{10,32}\.[a-z0-9+/_=-]{30,120})",
+     0, true},
     // Money
-    {"stripe", "sk_ rk_ pk_ whsec_", R"((?:[srp]k_(?:live|test|prod)_[0-9A-Za-z]{10,120}|whsec_[A-Za-z0-9+/=]{24,80}))"},
+    {"stripe", "sk_ rk_ pk_ whsec_",
+     R"((?:[srp]k_(?:live|test|prod)_[0-9A-Za-z]{10,120}|whsec_[A-Za-z0-9+/=]{24,80}))"},
     {"square", "sq0atp- sq0csp- EAAA", R"((?:sq0(?:atp|csp)-[\w-]{22,60}|EAAA[\w-]{22,60})\b)"},
     {"shopify", "shpat_ shpca_ shppa_ shpss_", R"(shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b)"},
     {"shippo", "shippo_", R"(shippo_(?:live|test)_[a-f0-9]{40}\b)"},
@@ -84,8 +87,10 @@ constexpr KeyRule kRules[] = {
     {"gocardless", "live_", R"((?i)live_[a-z0-9=_-]{40}\b)", 0, true, true, 3.0F},
     {"coinbase-paystack", "sk_live_ sk_test_", R"(sk_(?:live|test)_[a-z0-9]{40})"},
     // Messages and people
-    {"slack", "xox xapp- xoxe.", R"((?i)(?:xox[abeoprs][.-][\w.-]{13,250}|xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+))", 0, true, true, 2.5F, Proof::mixed},
-    {"slack-webhook", "hooks.slack.com/", R"(hooks\.slack\.com/((?:services|workflows|triggers)/[A-Za-z0-9+/]{40,60}))"},
+    {"slack", "xox xapp- xoxe.", R"((?i)(?:xox[abeoprs][.-][\w.-]{13,250}|xapp-\d-[A-Z0-9]+-\d+-[a-z0-9]+))", 0, true,
+     true, 2.5F, Proof::mixed},
+    {"slack-webhook", "hooks.slack.com/",
+     R"(hooks\.slack\.com/((?:services|workflows|triggers)/[A-Za-z0-9+/]{40,60}))"},
     {"teams-webhook", "webhook.office.com/", R"(webhook\.office\.com/(webhookb2/[\w@/-]{80,}))"},
     {"discord-webhook", "discord.com/api/webhooks/", R"(discord\.com/api/webhooks/(\d{15,20}/[\w-]{60,80}))"},
     {"telegram", ":A", R"(:(A[\w-]{34})\b)", 0, false, false, 4.0F},
@@ -111,20 +116,23 @@ constexpr KeyRule kRules[] = {
     {"jwt", "eyJ ewog", R"((?:eyJ|ewog)[\w+/-]{8,}={0,2}\.[\w+/-]{8,}={0,2}\.[\w+/-]{0,1000}={0,2})"},
     {"jwt-base64", "ZXlK", R"(ZXlK[A-Za-z0-9+/_-]{40,}={0,2})"},
     {"authorization", "authorization",
-     R"((?i)authorization["']?[ \t]*[:=][ \t]*["']?(?:(?:basic|bearer|token|apikey|digest|bot|negotiate)[ \t]+)?([\w.~+/=-]{8,}))", 0,
-     true, false, 2.5F, Proof::mixed},
+     R"((?i)authorization["']?[ \t]*[:=][ \t]*["']?(?:(?:basic|bearer|token|apikey|digest|bot|negotiate)[ \t]+)?)"
+     R"(([\w.~+/=-]{8,}))",
+     0, true, false, 2.5F, Proof::mixed},
     {"bearer", "bearer", R"((?i)bearer[ \t]+([\w.~+/=-]{16,}))", 0, true, true, 3.0F, Proof::mixed},
     {"url-password", "://", R"(://[^\s:@/"'<>]{0,64}:([^\s:@/"'<>$\{\}]{3,128})@[\w.-]+)", 0, false, false, 0},
-    {"curl-user", "-u --user", R"((?:-u|--user)[ \t=]{0,3}["']?[\w.@-]{0,64}:([^\s"':@]{3,100}))", 0, false, true, 2.0F},
+    {"curl-user", "-u --user", R"((?:-u|--user)[ \t=]{0,3}["']?[\w.@-]{0,64}:([^\s"':@]{3,100}))", 0, false, true,
+     2.0F},
     // Names that say what their value is
     {"assigned-password", "passw pwd passphrase pass_ _pass",
-     R"((?i)(?:passw(?:or)?d|passwd|pwd|passphrase|pass_|_pass)[\w.-]{0,32})" SP_ASSIGNED R"(([^\s"'`,;<>(){}\[\]]{6,150}))", 0,
-     true, false, 2.2F, Proof::mixed},
+     R"((?i)(?:passw(?:or)?d|passwd|pwd|passphrase|pass_|_pass)[\w.-]{0,32})" SP_ASSIGNED
+     R"(([^\s"'`,;<>(){}\[\]]{6,150}))",
+     0, true, false, 2.2F, Proof::mixed},
     {"assigned-secret",
      "token secret api-key apikey api_key access client credential auth private license signing encryption _key -key "
      ".key key",
-     R"((?i)(?:token|secret|api[._-]?key|access|client|credential|auth|private|license|signing|encryption|[_.-]?key)[\w.-]{0,40})" SP_ASSIGNED
-     R"(([\w.~+/=!@#$%^&*?:|-]{10,250}))",
+     R"((?i)(?:token|secret|api[._-]?key|access|client|credential|auth|private|license|signing|encryption)"
+     R"(|[_.-]?key)[\w.-]{0,40})" SP_ASSIGNED R"(([\w.~+/=!@#$%^&*?:|-]{10,250}))",
      0, true, false, 3.0F, Proof::named},
 };
 

@@ -42,7 +42,8 @@ class KeywordIndex {
 
   static char fold(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
   static uint32_t pair_of(char a, char b) {
-    return static_cast<uint32_t>(static_cast<uint8_t>(fold(a))) | static_cast<uint32_t>(static_cast<uint8_t>(fold(b))) << 8;
+    return static_cast<uint32_t>(static_cast<uint8_t>(fold(a))) | static_cast<uint32_t>(static_cast<uint8_t>(fold(b)))
+                                                                      << 8;
   }
   static bool stands_at(const Entry& entry, std::string_view text);
 

@@ -19,7 +19,8 @@
 namespace sallyport::record {
 namespace {
 
-constexpr std::string_view kFullHint = "free space there, or set another record directory; agents are refused until then";
+constexpr std::string_view kFullHint =
+    "free space there, or set another record directory; agents are refused until then";
 constexpr int kBeginTries = 16;
 
 std::string hint_for(int error) {

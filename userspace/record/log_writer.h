@@ -64,9 +64,9 @@ class LogWriter final : public Sink {
   std::deque<uint32_t> lengths_;  // of the entries in pending_
   size_t written_ = 0;            // of pending_, already accepted
   int64_t last_wall_ns_ = 0;
-  bool open_ = false;       // a segment is begun and its header accepted
-  bool failed_ = false;     // the last flush failed
-  uint64_t accepted_ = 0;   // bytes of the segment that are
+  bool open_ = false;      // a segment is begun and its header accepted
+  bool failed_ = false;    // the last flush failed
+  uint64_t accepted_ = 0;  // bytes of the segment that are
 };
 
 }  // namespace sallyport::record

@@ -277,9 +277,8 @@ void read(CborReader& cbor, OperationEnded& body) {
 }
 
 void read(CborReader& cbor, SessionClosed& body) {
-  read_map(cbor, [&](uint64_t key) {
-    return read_field(cbor, key, body.reason, body.bytes_to_agent, body.bytes_to_target);
-  });
+  read_map(cbor,
+           [&](uint64_t key) { return read_field(cbor, key, body.reason, body.bytes_to_agent, body.bytes_to_target); });
 }
 
 template <class Body>
@@ -321,9 +320,9 @@ size_t bytes_of(const Effect& effect) {
 }
 
 void shorten(SessionOpened& body) {
-  for (std::string* text : {&body.principal.agent, &body.principal.workload, &body.principal.cgroup_path,
-                            &body.principal.process.command, &body.principal.process.executable, &body.target,
-                            &body.protocol, &body.node}) {
+  for (std::string* text :
+       {&body.principal.agent, &body.principal.workload, &body.principal.cgroup_path, &body.principal.process.command,
+        &body.principal.process.executable, &body.target, &body.protocol, &body.node}) {
     cut(*text, limits::kRecordStringBytesMax / 8);
   }
 }

@@ -56,11 +56,11 @@ std::string render_head(const SessionSummary& session) {
   out += line("opened", format_time(session.opened_wall_ns));
   if (session.closed_wall_ns != 0) out += line("closed", format_time(session.closed_wall_ns));
   out += line("lasted", lasted(session));
-  out += line("totals", fmt::format("{}, {} denied, {}, {}, {} to the agent, {} to the target, {} masked",
-                                    plural(session.operations, "operation"), session.denied,
-                                    plural(session.errors, "error"), plural(session.rows, "row"),
-                                    format_bytes(session.bytes_to_agent), format_bytes(session.bytes_to_target),
-                                    plural(session.masked_values, "value")));
+  out += line("totals",
+              fmt::format("{}, {} denied, {}, {}, {} to the agent, {} to the target, {} masked",
+                          plural(session.operations, "operation"), session.denied, plural(session.errors, "error"),
+                          plural(session.rows, "row"), format_bytes(session.bytes_to_agent),
+                          format_bytes(session.bytes_to_target), plural(session.masked_values, "value")));
   if (session.missing != 0) out += line("missing", plural(session.missing, "entry") + " lost or erased");
   return out;
 }
@@ -139,7 +139,8 @@ Moment decided_moment(const RecordedOperation& operation) {
     text += fmt::format("    ${} = {}\n", i + 1, one_line(decided.parameters[i]));
   if (decided.outcome != Outcome::allow) {
     text += fmt::format("  {}", to_string(decided.outcome));
-    for (const Cause& cause : decided.causes) text += fmt::format(": {}, {}", one_line(cause.rule), one_line(cause.text));
+    for (const Cause& cause : decided.causes)
+      text += fmt::format(": {}, {}", one_line(cause.rule), one_line(cause.text));
     text += "\n";
   }
   return {operation.decided_wall_ns, std::move(text)};
@@ -153,9 +154,10 @@ std::string render_list(const std::vector<SessionSummary>& sessions) {
       {"SESSION", "STATE", "OPENED", "LASTED", "AGENT", "TARGET", "OPERATIONS", "DENIED", "ROWS", "FROM"}};
   for (const SessionSummary& session : sessions) {
     const SessionOpened opened = session.opened.value_or(SessionOpened{});
-    rows.push_back({session.id, std::string(to_string(session.state)), format_time(session.opened_wall_ns).substr(0, 19),
-                    lasted(session), or_dash(opened.principal.agent), or_dash(opened.target),
-                    std::to_string(session.operations), std::to_string(session.denied), std::to_string(session.rows),
+    rows.push_back({session.id, std::string(to_string(session.state)),
+                    format_time(session.opened_wall_ns).substr(0, 19), lasted(session), or_dash(opened.principal.agent),
+                    or_dash(opened.target), std::to_string(session.operations), std::to_string(session.denied),
+                    std::to_string(session.rows),
                     fmt::format("{} ({})", or_dash(opened.principal.process.command), opened.principal.process.pid)});
   }
   return format_table(rows, "  ");

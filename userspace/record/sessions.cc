@@ -130,8 +130,8 @@ std::string_view to_string(SessionState state) {
 Result<std::vector<SessionSummary>> list_sessions(const std::string& directory, const SessionFilter& filter,
                                                   Reporter* reporter) {
   std::map<SessionId, Summariser> sessions;  // by id, hence by time
-  size_t most = filter.newest != 0 ? std::min(filter.newest, limits::kRecordSessionsListedMax)
-                                   : limits::kRecordSessionsListedMax;
+  size_t most =
+      filter.newest != 0 ? std::min(filter.newest, limits::kRecordSessionsListedMax) : limits::kRecordSessionsListedMax;
   Filter entries;
   entries.session_prefix = filter.id_prefix;
   auto done = read_directory(

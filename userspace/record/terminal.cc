@@ -107,8 +107,7 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows, std:
   std::vector<size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], std::min(columns_of(row[i]), width_max));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], std::min(columns_of(row[i]), width_max));
   }
   std::string out;
   for (const auto& row : rows) {

@@ -69,7 +69,7 @@ inline constexpr size_t kRecordSegmentBytesMax = 64 << 20;
 inline constexpr size_t kRecordPendingBytesMax = 8 << 20;  ///< appended, not yet accepted, one worker
 inline constexpr size_t kRecordStringBytesMax = 256 << 10;  ///< one string of an entry too large as it is
 inline constexpr size_t kRecordSessionsListedMax = 100'000;
-inline constexpr size_t kRecordSessionBytesMax = 256 << 20;  ///< payloads loaded for one session
+inline constexpr size_t kRecordSessionBytesMax = 64 << 20;  ///< payloads loaded for one session
 inline constexpr int kRecordNestingMax = 8;  ///< arrays and maps in a payload
 
 // --- Masks (mask/) ---

@@ -59,7 +59,7 @@ struct RecordedOperation {
 struct SessionDetail {
   SessionSummary summary;
   std::vector<RecordedOperation> operations;  ///< in the order decided
-  bool cut = false;  ///< over limits::kRecordSessionBytesMax: later entries were left out
+  bool cut = false;                           ///< over limits::kRecordSessionBytesMax: later entries were left out
 };
 
 /// Oldest first. What the reader leaves out goes to `reporter` (may be null).
