@@ -88,7 +88,10 @@ class Harness : public Services {
 
   UniqueFd connect() { return connect_to(address); }
   void stop();
-  bool no_flows() { return eventually([this] { return worker->stats().flows_open == 0 && finished_flows == accepted_flows; }); }
+  bool no_flows() {
+    return eventually(
+        [this] { return accepted_flows > 0 && worker->stats().flows_open == 0 && finished_flows == accepted_flows; });
+  }
 
   Result<Accepted> identify(int listener_token, int accepted_fd, const model::Endpoint& peer) override;
   std::unique_ptr<flow::Flow> make_flow(const flow::Origin& origin) override;

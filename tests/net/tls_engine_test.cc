@@ -3,6 +3,7 @@
 #include "net/tls_engine.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -38,7 +39,8 @@ class TlsEngineTest : public testing::Test {
     return {minted->certificate, minted->key};
   }
   std::unique_ptr<TlsEngine> server(const Leaf& leaf, std::string alpn = {}) {
-    auto engine = TlsEngine::make(*contexts_, {.leg = 0, .role = Role::server, .server_name = "db", .alpn = alpn}, &leaf);
+    auto engine =
+        TlsEngine::make(*contexts_, {.leg = 0, .role = Role::server, .server_name = "db", .alpn = alpn}, &leaf);
     EXPECT_TRUE(engine) << engine.error().what;
     return std::move(*engine);
   }
@@ -234,9 +236,9 @@ TEST_F(TlsEngineTest, CannotBeMadeWithoutWhatItNeeds) {
             "verify-full needs the server's name");
   EXPECT_NE(error({.role = Role::client, .verify = Verify::ca, .ca_file = "/nowhere"}).find("CA file `/nowhere`"),
             std::string::npos);
-  EXPECT_NE(error({.role = Role::client, .verify = Verify::ca, .ca_file = write_file("junk", "junk")})
-                .find("cannot be used"),
-            std::string::npos);
+  EXPECT_NE(
+      error({.role = Role::client, .verify = Verify::ca, .ca_file = write_file("junk", "junk")}).find("cannot be used"),
+      std::string::npos);
   EXPECT_NE(error({.role = Role::server, .server_name = "db"}).find("no certificate for `db`"), std::string::npos);
   const Leaf one = leaf("a"), two = leaf("b");
   const Leaf mixed{one.certificate, two.key};
@@ -272,6 +274,39 @@ TEST_F(TlsEngineTest, OldVersionsAndGarbageFail) {
   engine = client(Verify::none);
   EXPECT_NE(drive(*engine, "EFATAL: no TLS here\0"), "");
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_F(TlsEngineTest, AnIdleConnectionWithTlsOnBothLegsStaysWithinItsShare) {
+  const auto allocated_bytes = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+  const Leaf certificate = leaf("db.internal");
+  std::vector<std::unique_ptr<TlsEngine>> engines;
+  const auto open_one = [&] {  // one of each role: what a flow has
+    auto serving = server(certificate);
+    auto dialling = client(Verify::full);
+    for (const bool from_client : {true, false, true, false, true, false}) {
+      auto& from = from_client ? dialling : serving;
+      auto& to = from_client ? serving : dialling;
+      std::string carried;
+      carried.swap(from->output());
+      ASSERT_EQ(drive(*to, carried), "");
+    }
+    ASSERT_TRUE(serving->established() && dialling->established());
+    ASSERT_TRUE(serving->write(std::string(20'000, 'x')));
+    std::string carried;
+    carried.swap(serving->output());
+    ASSERT_EQ(drive(*dialling, carried), "");
+    std::string().swap(plaintext_);  // the test's own
+    engines.push_back(std::move(serving));
+    engines.push_back(std::move(dialling));
+  };
+  for (int i = 0; i < 20; ++i) open_one();
+  const size_t before = allocated_bytes();
+  for (int i = 0; i < 500; ++i) open_one();
+  const size_t each = (allocated_bytes() - before) / 500;
+  RecordProperty("bytes_per_idle_flow_with_tls_on_both_legs", static_cast<int>(each));
+  EXPECT_LT(each, 40u << 10);
+}
+#endif
 
 TEST_F(TlsEngineTest, NoTicketsAndNoRenegotiation) {
   const Leaf certificate = leaf("db");

@@ -36,7 +36,9 @@ class TlsSocket {
     SSL_CTX_free(context_);
   }
   bool handshake() { return SSL_do_handshake(ssl_) == 1; }
-  void write(const std::string& bytes) { EXPECT_EQ(SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())), static_cast<int>(bytes.size())); }
+  void write(const std::string& bytes) {
+    EXPECT_EQ(SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())), static_cast<int>(bytes.size()));
+  }
   std::string read(size_t count) {
     std::string out(count, '\0');
     size_t filled = 0;
@@ -140,8 +142,10 @@ TEST(WorkerTls, TheOpensslProgramVerifiesTheMintedCertificate) {
   char ca_file[] = "/tmp/sallyport_ca_XXXXXX";
   UniqueFd file(mkstemp(ca_file));
   std::ofstream(ca_file) << harness.authority->certificate_pem();
-  const std::string command = "(echo over openssl; sleep 0.5) | openssl s_client -quiet -no_ign_eof -alpn postgresql -verify_return_error "
-                              "-verify_hostname db.internal -CAfile " + std::string(ca_file) + " -connect " + harness.address.to_string() + " 2>&1";
+  const std::string command =
+      "(echo over openssl; sleep 0.5) | openssl s_client -quiet -no_ign_eof -alpn postgresql -verify_return_error "
+      "-verify_hostname db.internal -CAfile " +
+      std::string(ca_file) + " -connect " + harness.address.to_string() + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   std::string out;
@@ -156,10 +160,15 @@ Script tls_upstream(const model::Endpoint& upstream, Verify verify, const std::s
   return [=](const flow::Event* event, const Now&, flow::Actions& actions) {
     if (event == nullptr) actions.add(flow::Dial{kUpstreamLeg, upstream});
     if (as<flow::Dialled>(event) != nullptr) {
-      actions.add(flow::Secure{.leg = kUpstreamLeg, .role = Role::client, .server_name = "db.internal", .verify = verify, .ca_file = ca_file});
+      actions.add(flow::Secure{.leg = kUpstreamLeg,
+                               .role = Role::client,
+                               .server_name = "db.internal",
+                               .verify = verify,
+                               .ca_file = ca_file});
       actions.send(kUpstreamLeg) = "startup";
     }
-    if (const auto* secured = as<flow::Secured>(event)) actions.send(kAgentLeg) = secured->proven ? "proven " : "unproven ";
+    if (const auto* secured = as<flow::Secured>(event))
+      actions.send(kAgentLeg) = secured->proven ? "proven " : "unproven ";
     if (const auto* bytes = as<flow::Bytes>(event))
       actions.send(bytes->leg == kAgentLeg ? kUpstreamLeg : kAgentLeg).append(bytes->bytes);
     if (const auto* failed = as<flow::Failed>(event)) {

@@ -59,9 +59,9 @@ TEST_F(CertificateAuthorityTest, LeavesVerifyForTheirHostOnly) {
             X509_V_ERR_HOSTNAME_MISMATCH);
   EXPECT_EQ(X509_check_private_key(leaf->certificate.get(), leaf->key.get()), 1);
   auto stranger = CertificateAuthority::make("node-1", now_);
-  EXPECT_NE(verify(leaf->certificate.get(), from_pem((*stranger)->certificate_pem()).get(), now_, "db.internal",
-                   nullptr),
-            X509_V_OK)
+  EXPECT_NE(
+      verify(leaf->certificate.get(), from_pem((*stranger)->certificate_pem()).get(), now_, "db.internal", nullptr),
+      X509_V_OK)
       << "same name, other key";
 }
 
@@ -78,8 +78,7 @@ TEST_F(CertificateAuthorityTest, ClocksMayBeADayApart) {
   auto leaf = authority_->leaf("db", now_);
   EXPECT_EQ(verify(leaf->certificate.get(), root_.get(), now_ - kDay + 60 * kNanosPerSecond, "db", nullptr), X509_V_OK);
   EXPECT_EQ(verify(leaf->certificate.get(), root_.get(), now_ + 29 * kDay, "db", nullptr), X509_V_OK);
-  EXPECT_EQ(verify(leaf->certificate.get(), root_.get(), now_ + 31 * kDay, "db", nullptr),
-            X509_V_ERR_CERT_HAS_EXPIRED);
+  EXPECT_EQ(verify(leaf->certificate.get(), root_.get(), now_ + 31 * kDay, "db", nullptr), X509_V_ERR_CERT_HAS_EXPIRED);
 }
 
 TEST_F(CertificateAuthorityTest, IsCachedUntilADayBeforeItsEnd) {

@@ -29,7 +29,8 @@ struct Inbox {
 };
 
 HeldOperation held(model::FlowId flow, model::OperationId operation, int64_t expires_ns = 1000) {
-  return {.flow = flow, .operation = operation, .agent = flow == 1 ? "bot" : "cron", .expires_monotonic_ns = expires_ns};
+  return {
+      .flow = flow, .operation = operation, .agent = flow == 1 ? "bot" : "cron", .expires_monotonic_ns = expires_ns};
 }
 
 TEST(Holds, AnAnswerReachesTheFlowOnce) {

@@ -66,12 +66,10 @@ TEST(HostNames, ResolvesRefreshesAndTells) {
   ASSERT_TRUE(names.set_names({"db.internal", "db.internal"}));
   ASSERT_TRUE(names.wait_resolved(5'000));
   const auto first = names.snapshot();
-  EXPECT_EQ(first->at("db.internal").addresses,
-            (std::vector{IpAddress::v4(10, 0, 0, 1), IpAddress::v4(10, 0, 0, 2)}));
+  EXPECT_EQ(first->at("db.internal").addresses, (std::vector{IpAddress::v4(10, 0, 0, 1), IpAddress::v4(10, 0, 0, 2)}));
   answers.set({IpAddress::v4(10, 0, 0, 9)});
-  EXPECT_TRUE(eventually([&] {
-    return names.snapshot()->at("db.internal").addresses == std::vector{IpAddress::v4(10, 0, 0, 9)};
-  }));
+  EXPECT_TRUE(eventually(
+      [&] { return names.snapshot()->at("db.internal").addresses == std::vector{IpAddress::v4(10, 0, 0, 9)}; }));
   EXPECT_EQ(first->at("db.internal").addresses.size(), 2u) << "a snapshot taken does not change";
   EXPECT_TRUE(eventually([&] { return told == 2; }));
   const int asked = answers.asked;

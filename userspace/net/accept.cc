@@ -15,9 +15,7 @@ namespace {
 // Several workers wait on duplicates of one socket: wake one of them.
 constexpr uint32_t kListenerEvents = EPOLLIN | EPOLLEXCLUSIVE;
 
-bool lacks_resources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
+bool lacks_resources(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 
 }  // namespace
 

@@ -114,17 +114,22 @@ void Connection::read_wire(Wire& wire) {
     return;
   }
   if (got == 0) {
-    if (wire.tls() && !wire.tls()->established()) fail_wire(wire, closed_in_handshake(wire.leg));
-    else if (wire.write_error() != 0) fail_wire(wire, errno_text(wire.write_error()));
-    else peer_ended(wire);
+    if (wire.tls() && !wire.tls()->established())
+      fail_wire(wire, closed_in_handshake(wire.leg));
+    else if (wire.write_error() != 0)
+      fail_wire(wire, errno_text(wire.write_error()));
+    else
+      peer_ended(wire);
     return;
   }
   const bool agent = wire.leg == flow::kAgentLeg;
   loop_.counters.bump(agent ? &Stats::bytes_from_agents : &Stats::bytes_from_targets, static_cast<uint64_t>(got));
   const std::string_view bytes(loop_.wire_scratch.data(), static_cast<size_t>(got));
   if (finishing_) return;  // lingering: the flow is over
-  if (wire.tls()) read_plaintext(wire, bytes);
-  else deliver(flow::Bytes{wire.leg, bytes});
+  if (wire.tls())
+    read_plaintext(wire, bytes);
+  else
+    deliver(flow::Bytes{wire.leg, bytes});
 }
 
 void Connection::read_plaintext(Wire& wire, std::string_view ciphertext) {
@@ -218,8 +223,7 @@ void Connection::balance() {
     if (!wire->update_interest()) fail_wire(*wire, "the socket cannot be watched: epoll takes no more");
   }
   if (finishing_ && all_fin_sent)
-    finish_until_ns_ =
-        std::min(finish_until_ns_, loop_.now.monotonic_ns + loop_.options.linger_ms * kNanosPerMilli);
+    finish_until_ns_ = std::min(finish_until_ns_, loop_.now.monotonic_ns + loop_.options.linger_ms * kNanosPerMilli);
 }
 
 void Connection::on_timer(int64_t at_ns) {
@@ -229,8 +233,10 @@ void Connection::on_timer(int64_t at_ns) {
   if (finishing_ && now_ns >= finish_until_ns_) {
     for (auto& wire : wires_) {
       if (!wire->is_open()) continue;
-      if (wire->fin_sent()) wire_gone(*wire);
-      else wire->abort(), loop_.maybe_done(*this);
+      if (wire->fin_sent())
+        wire_gone(*wire);
+      else
+        wire->abort(), loop_.maybe_done(*this);
     }
     return;
   }
@@ -243,8 +249,8 @@ void Connection::on_timer(int64_t at_ns) {
       const size_t queued = wire->queued();
       wire->abort();
       loop_.maybe_done(*this);
-      emit(flow::Failed{wire->leg, fmt::format("{} bytes wait and none was taken for {} ms", queued,
-                                               loop_.options.slow_peer_ms)});
+      emit(flow::Failed{wire->leg,
+                        fmt::format("{} bytes wait and none was taken for {} ms", queued, loop_.options.slow_peer_ms)});
     }
   }
   if (wake_at_ns_ != 0 && now_ns >= wake_at_ns_) {

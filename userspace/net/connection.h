@@ -77,11 +77,11 @@ class Connection {
   int64_t wake_at_ns_ = 0;
   int64_t finish_until_ns_ = 0;
   int64_t armed_at_ns_ = 0;  ///< the earliest timer in the heap for this flow; 0: none
-  size_t carried_ = 0;            ///< events that wait for the next turn
+  size_t carried_ = 0;       ///< events that wait for the next turn
   bool finishing_ = false;
-  bool finish_wanted_ = false;    ///< Finish came in a turn whose records were refused
-  bool refusing_ = false;         ///< in commit_refusal()
-  bool has_records_ = false;      ///< of this turn
+  bool finish_wanted_ = false;  ///< Finish came in a turn whose records were refused
+  bool refusing_ = false;       ///< in commit_refusal()
+  bool has_records_ = false;    ///< of this turn
 };
 
 }  // namespace sallyport::net

@@ -173,8 +173,10 @@ void Loop::run_timers() {
   while (!timers_.empty() && timers_.top().first <= now.monotonic_ns) {
     const auto [at_ns, flow] = timers_.top();
     timers_.pop();
-    if (flow == 0) resume_listeners();
-    else if (Connection* connection = find(flow)) connection->on_timer(at_ns);
+    if (flow == 0)
+      resume_listeners();
+    else if (Connection* connection = find(flow))
+      connection->on_timer(at_ns);
   }
 }
 

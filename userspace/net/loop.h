@@ -6,6 +6,8 @@
 //    └──────────────────────────────────────────────────────────────────────────────────────────┘
 // Nothing leaves this process but in commit, and nothing calls a flow in commit: an event that comes
 // up there (a write failed) is carried over to the next turn, which then begins at once.
+// Level-triggered: with EPOLLET pgbench -S lost a third of its throughput and each transaction cost
+// 13.2 instead of 11.3 us of processor time (fewer sockets share a turn).
 #pragma once
 
 #include <array>

@@ -22,7 +22,7 @@ class SendQueue {
 
   std::vector<std::string> chunks_;  ///< [head_, end): waiting; before: sent
   size_t head_ = 0;
-  size_t offset_ = 0;                ///< sent of chunks_[head_]
+  size_t offset_ = 0;  ///< sent of chunks_[head_]
   size_t size_ = 0;
 };
 

@@ -27,7 +27,8 @@ bool is_address(const std::string& name) { return model::IpAddress::parse(name).
 /// SHA-1. Empty where the signature has no hash (Ed25519): undefined there, as PostgreSQL has it.
 std::string end_point_digest(X509* certificate) {
   int digest_nid = NID_undef;
-  if (certificate == nullptr || !X509_get_signature_info(certificate, &digest_nid, nullptr, nullptr, nullptr)) return {};
+  if (certificate == nullptr || !X509_get_signature_info(certificate, &digest_nid, nullptr, nullptr, nullptr))
+    return {};
   if (digest_nid == NID_undef) return {};
   if (digest_nid == NID_md5 || digest_nid == NID_sha1) digest_nid = NID_sha256;
   const EVP_MD* digest = EVP_get_digestbynid(digest_nid);
@@ -141,8 +142,8 @@ Result<void> TlsEngine::prepare_client(const flow::Secure& secure) {
   if (secure.verify == flow::Secure::Verify::full) {
     if (name.empty()) return fail("verify-full needs the server's name", "name the host in the Target");
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    const int set = address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str())
-                            : SSL_set1_host(ssl, name.c_str());
+    const int set =
+        address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) : SSL_set1_host(ssl, name.c_str());
     if (set != 1) return fail(fmt::format("`{}` cannot be verified as a server's name", printable(name)));
     full_verification_ = true;
   }
@@ -166,9 +167,9 @@ int TlsEngine::on_verify(int accepted, X509_STORE_CTX* store) {
   if (accepted == 1) return 1;
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   auto* engine = reinterpret_cast<TlsEngine*>(SSL_get_app_data(ssl));
-  engine->not_accepted_ = fmt::format("certificate of `{}` not accepted: {}",
-                                      subject_of(X509_STORE_CTX_get_current_cert(store)),
-                                      X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+  engine->not_accepted_ =
+      fmt::format("certificate of `{}` not accepted: {}", subject_of(X509_STORE_CTX_get_current_cert(store)),
+                  X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
   return 0;
 }
 
@@ -185,8 +186,8 @@ int TlsEngine::on_client_hello(SSL* ssl, int* alert, void*) {
   return SSL_CLIENT_HELLO_ERROR;
 }
 
-int TlsEngine::on_alpn(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_size,
-                       const unsigned char* offered, unsigned int offered_size, void*) {
+int TlsEngine::on_alpn(SSL* ssl, const unsigned char** chosen, unsigned char* chosen_size, const unsigned char* offered,
+                       unsigned int offered_size, void*) {
   const auto* engine = reinterpret_cast<const TlsEngine*>(SSL_get_app_data(ssl));
   if (engine->alpn_.empty()) return SSL_TLSEXT_ERR_NOACK;
   unsigned char* selected = nullptr;

@@ -74,7 +74,7 @@ class TlsEngine {
   bool close_wanted_ = false;
   bool full_verification_ = false;
   std::string not_accepted_;  ///< why the server's certificate was not
-  std::string alpn_;  ///< wire form: length byte, then the name
+  std::string alpn_;          ///< wire form: length byte, then the name
   std::string_view input_;
   std::string output_;
   std::string waiting_;

@@ -37,8 +37,10 @@ void Wire::begin_tls(std::unique_ptr<TlsEngine> engine, std::string unread) {
 
 void Wire::collect_tls_output() {
   if (tls_->output().empty()) return;
-  if (write_error_ == 0) queue_.push(std::exchange(tls_->output(), {}));
-  else tls_->output().clear();
+  if (write_error_ == 0)
+    queue_.push(std::exchange(tls_->output(), {}));
+  else
+    tls_->output().clear();
 }
 
 size_t Wire::flush() {

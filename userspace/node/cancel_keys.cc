@@ -10,8 +10,8 @@ namespace sallyport::node {
 Result<void> CancelKeys::add(model::FlowId flow, std::string agent, model::Endpoint destination, uint32_t backend_pid,
                              Secret secret) {
   if (secret.empty() || secret.reveal().size() > limits::kCancelKeyBytesMax)
-    return fail(fmt::format("a cancel key has 1 to {} bytes, not {}", limits::kCancelKeyBytesMax,
-                            secret.reveal().size()));
+    return fail(
+        fmt::format("a cancel key has 1 to {} bytes, not {}", limits::kCancelKeyBytesMax, secret.reveal().size()));
   remove(flow);
   std::lock_guard lock(mutex_);
   if (entries_.size() >= limits::kLiveFlowsMax)

@@ -25,7 +25,7 @@ namespace {
 constexpr int64_t kDaySeconds = 24 * 60 * 60;
 constexpr int64_t kSkewSeconds = kDaySeconds;  ///< an agent's clock may be behind ours
 constexpr int64_t kLeafDays = 30;
-constexpr int64_t kAuthorityDays = 3650;  ///< longer than any daemon runs
+constexpr int64_t kAuthorityDays = 3650;    ///< longer than any daemon runs
 constexpr size_t kCommonNameBytesMax = 64;  // RFC 5280 appendix A.1: ub-common-name
 
 using Certificate = std::shared_ptr<X509>;
@@ -111,8 +111,8 @@ Result<MintedLeaf> CertificateAuthority::mint(const std::string& host, int64_t n
   const std::string alternative_name = (address ? "IP:" + address->to_string() : "DNS:" + host);
   Key key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
   if (!key) return openssl_failed("a leaf's key cannot be made");
-  Certificate certificate = blank(key.get(), host.size() <= kCommonNameBytesMax ? host : "sallyport leaf", now_wall_ns,
-                                  kLeafDays);
+  Certificate certificate =
+      blank(key.get(), host.size() <= kCommonNameBytesMax ? host : "sallyport leaf", now_wall_ns, kLeafDays);
   X509* raw = certificate.get();
   if (!certificate || X509_set_issuer_name(raw, X509_get_subject_name(certificate_.get())) != 1 ||
       !add_extension(raw, certificate_.get(), NID_basic_constraints, "critical,CA:FALSE") ||

@@ -44,7 +44,8 @@ Result<void> Holds::answer(HoldId id, bool approved, std::string by, int64_t now
     const auto found = held_.find(id);
     // One that expired but was not swept yet: its time is over all the same.
     if (found == held_.end() || found->second.expires_monotonic_ns <= now_monotonic_ns)
-      return fail(fmt::format("nothing is held under id {}", id), "it was answered, it expired, or its agent went away");
+      return fail(fmt::format("nothing is held under id {}", id),
+                  "it was answered, it expired, or its agent went away");
     held = std::move(found->second);
     held_.erase(found);
   }
@@ -73,7 +74,8 @@ size_t Holds::expire(int64_t now_monotonic_ns) {
 
 void Holds::remove(model::FlowId flow, model::OperationId operation) {
   std::lock_guard lock(mutex_);
-  std::erase_if(held_, [&](const auto& each) { return each.second.flow == flow && each.second.operation == operation; });
+  std::erase_if(held_,
+                [&](const auto& each) { return each.second.flow == flow && each.second.operation == operation; });
 }
 
 void Holds::remove_flow(model::FlowId flow) {

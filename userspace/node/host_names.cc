@@ -141,8 +141,7 @@ Result<std::vector<model::IpAddress>> HostNames::resolve(const std::string& name
       out.push_back(model::IpAddress::v4(bytes[0], bytes[1], bytes[2], bytes[3]));
     } else if (each->ai_family == AF_INET6) {
       model::IpAddress six;
-      std::memcpy(six.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(each->ai_addr)->sin6_addr,
-                  six.bytes.size());
+      std::memcpy(six.bytes.data(), &reinterpret_cast<const sockaddr_in6*>(each->ai_addr)->sin6_addr, six.bytes.size());
       out.push_back(six);
     }
   }

@@ -91,7 +91,8 @@ int64_t LimitCounters::frees_at_monotonic_ns(const LimitKey& key, int64_t now_ns
   if (counter.used == 0) return 0;
   const auto count = static_cast<int64_t>(counter.slices.size());
   for (int64_t step = std::max<int64_t>(counter.step - count + 1, 0); step <= counter.step; ++step)
-    if (counter.slices[static_cast<size_t>(step) % counter.slices.size()] > 0) return (step + count) * counter.step_ns();
+    if (counter.slices[static_cast<size_t>(step) % counter.slices.size()] > 0)
+      return (step + count) * counter.step_ns();
   return 0;
 }
 

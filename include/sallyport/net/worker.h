@@ -78,8 +78,8 @@ struct Services {
 struct Stats {
   uint64_t flows_open = 0;
   uint64_t accepted = 0;
-  uint64_t refused = 0;         ///< identify() or make_flow() said no: reset
-  uint64_t accept_errors = 0;   ///< accept() failed, for want of descriptors or otherwise
+  uint64_t refused = 0;        ///< identify() or make_flow() said no: reset
+  uint64_t accept_errors = 0;  ///< accept() failed, for want of descriptors or otherwise
   uint64_t flows_over_limit = 0;
   uint64_t turns = 0;
   uint64_t bytes_from_agents = 0;  ///< on the wire
@@ -90,18 +90,18 @@ struct Stats {
   uint64_t dial_failures = 0;
   uint64_t tls_handshakes = 0;
   uint64_t tls_failures = 0;
-  uint64_t record_failures = 0;   ///< flows that got RecordFailed
-  uint64_t slow_peers = 0;        ///< legs given up because a full queue did not move
-  uint64_t posts_dropped = 0;     ///< the queue of posted events was full
-  uint64_t sends_to_closed = 0;   ///< Send, Shut, Secure to a leg that is not open
+  uint64_t record_failures = 0;  ///< flows that got RecordFailed
+  uint64_t slow_peers = 0;       ///< legs given up because a full queue did not move
+  uint64_t posts_dropped = 0;    ///< the queue of posted events was full
+  uint64_t sends_to_closed = 0;  ///< Send, Shut, Secure to a leg that is not open
 };
 
 /// Deadlines and bounds of a worker; the defaults are those of base/limits.h. Tests shorten them.
 struct WorkerOptions {
   int64_t dial_ms;
   int64_t slow_peer_ms;
-  int64_t finish_ms;   ///< Finish: how long queues may take to go out
-  int64_t linger_ms;   ///< then how long the peer's last bytes are read and dropped, so that no RST overtakes ours
+  int64_t finish_ms;        ///< Finish: how long queues may take to go out
+  int64_t linger_ms;        ///< then how long the peer's last bytes are read and dropped, so that no RST overtakes ours
   int64_t accept_pause_ms;  ///< after accept() failed for want of descriptors
   size_t flows_max;         ///< further connections are reset
   WorkerOptions();

@@ -20,13 +20,13 @@ namespace sallyport::node {
 
 struct LiveFlow {
   model::FlowId flow = 0;
-  unsigned worker = 0;        ///< which worker's thread runs it: where to post its events
+  unsigned worker = 0;  ///< which worker's thread runs it: where to post its events
   model::SessionId session;
   model::Principal principal;
   model::Endpoint source;
   model::Endpoint destination;
-  std::string target;         ///< empty: not known yet, or nothing listed
-  std::string protocol;       ///< empty: not known yet
+  std::string target;    ///< empty: not known yet, or nothing listed
+  std::string protocol;  ///< empty: not known yet
   int64_t opened_wall_ns = 0;
 };
 
