@@ -21,9 +21,8 @@ std::string format_time(int64_t wall_ns) {
   const time_t seconds = wall_ns / kNanosPerSecond;
   tm utc{};
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                     wall_ns % kNanosPerSecond / kNanosPerMilli);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec, wall_ns % kNanosPerSecond / kNanosPerMilli);
 }
 
 }  // namespace sallyport

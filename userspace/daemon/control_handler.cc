@@ -86,12 +86,13 @@ json ControlHandler::doctor() {
   json vectors = json::array();
   for (const kernel::VectorResult& vector : level_.vectors)
     vectors.push_back({{"name", vector.name}, {"closed", vector.closed}, {"detail", vector.detail}});
-  return {{"level", std::string(kernel::to_string(level_.level))}, {"vectors", std::move(vectors)}, {"policy", policy()}};
+  return {
+      {"level", std::string(kernel::to_string(level_.level))}, {"vectors", std::move(vectors)}, {"policy", policy()}};
 }
 
 Result<json> ControlHandler::sessions(const control::SessionQuery& query) {
-  auto found = record::list_sessions(record_directory_,
-                                     {.agent = query.agent, .target = query.target, .newest = query.limit});
+  auto found =
+      record::list_sessions(record_directory_, {.agent = query.agent, .target = query.target, .newest = query.limit});
   if (!found) return std::unexpected(found.error());
   return record::to_json(*found);
 }

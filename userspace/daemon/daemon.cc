@@ -82,7 +82,8 @@ class Node {
 };
 
 Result<> Node::start() {
-  if (geteuid() != 0) return fail("the daemon needs root: it loads BPF programs and enters network namespaces", "use sudo");
+  if (geteuid() != 0)
+    return fail("the daemon needs root: it loads BPF programs and enters network namespaces", "use sudo");
   if (auto made = make_directory(options_.state_dir, 0700); !made) return made;
   if (auto made = make_directory(options_.run_dir, 0755); !made) return made;
   if (auto opened = open_kernel(); !opened) return opened;
@@ -109,13 +110,15 @@ Result<> Node::start() {
 }
 
 Result<> Node::open_kernel() {
-  auto kernel = kernel::Kernel::open({.pin_dir = options_.bpffs_root + "/sallyport", .cgroup_root = options_.cgroup2_root});
+  auto kernel =
+      kernel::Kernel::open({.pin_dir = options_.bpffs_root + "/sallyport", .cgroup_root = options_.cgroup2_root});
   if (!kernel) return std::unexpected(kernel.error());
   kernel_ = std::move(*kernel);
   auto level = kernel_->self_test();
   if (!level) return fail_within("self-test of the kernel half", level.error());
   level_ = std::move(*level);
-  for (const std::string& open : level_.open) spdlog::warn("stays open at level {}: {}", kernel::to_string(level_.level), open);
+  for (const std::string& open : level_.open)
+    spdlog::warn("stays open at level {}: {}", kernel::to_string(level_.level), open);
   return {};
 }
 
@@ -187,9 +190,12 @@ int run_daemon(const DaemonOptions& options) {
   for (unsigned count = 0;; ++count) {
     const timespec half_second{.tv_sec = 0, .tv_nsec = 500'000'000};
     const int number = sigtimedwait(&signals, nullptr, &half_second);
-    if (number == SIGHUP) node.reload();
-    else if (number > 0) break;
-    else node.tick(count);
+    if (number == SIGHUP)
+      node.reload();
+    else if (number > 0)
+      break;
+    else
+      node.tick(count);
   }
   spdlog::info("stopping; agents that are enrolled are refused until a daemon runs again");
   return kExitDone;

@@ -67,7 +67,8 @@ Result<std::shared_ptr<const mask::Masker>> read_mask_keys(const policy::Policy&
   for (const policy::MaskKey& key : policy.mask_keys()) {
     std::ifstream file(key.file, std::ios::binary);
     std::string bytes((std::istreambuf_iterator<char>(file)), {});
-    if (!file) return fail(fmt::format("mask key {}: cannot read {}", key.name, key.file), "make it: head -c 32 /dev/urandom");
+    if (!file)
+      return fail(fmt::format("mask key {}: cannot read {}", key.name, key.file), "make it: head -c 32 /dev/urandom");
     std::string id = key_id(bytes);
     keys.emplace(key.name, mask::Key{std::move(id), Secret(std::move(bytes))});
   }
@@ -121,8 +122,10 @@ Result<> PolicyStore::reload() {
   auto done = load();
   std::lock_guard lock(mutex_);
   last_error_ = done ? "" : done.error().what;
-  if (done) spdlog::info("policy: {} is in force, epoch {}", directory_, epoch_);
-  else spdlog::error("policy: not loaded, {}: {}", facts_ ? "the running one stays" : "nothing is allowed", last_error_);
+  if (done)
+    spdlog::info("policy: {} is in force, epoch {}", directory_, epoch_);
+  else
+    spdlog::error("policy: not loaded, {}: {}", facts_ ? "the running one stays" : "nothing is allowed", last_error_);
   return done;
 }
 

@@ -40,11 +40,11 @@ class PolicyStore {
 
   const std::string directory_;
   const std::function<void()> changed_;
-  mutable std::mutex mutex_;       ///< of what follows
+  mutable std::mutex mutex_;  ///< of what follows
   std::shared_ptr<const flow::Facts> facts_;
   std::string last_error_;
   uint64_t epoch_ = 0;
-  std::mutex reload_mutex_;        ///< one reload at a time
+  std::mutex reload_mutex_;  ///< one reload at a time
   std::string fingerprint_;
   std::atomic<int64_t> loaded_wall_ns_ = 0;
   std::unique_ptr<node::HostNames> names_;

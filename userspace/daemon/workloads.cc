@@ -23,9 +23,12 @@ int any_process(const std::string& directory) {
 
 kernel::Level level_of(policy::Level level) {
   switch (level) {
-    case policy::Level::observe: return kernel::Level::observe;
-    case policy::Level::guarded: return kernel::Level::guarded;
-    case policy::Level::enforce: return kernel::Level::enforce;
+    case policy::Level::observe:
+      return kernel::Level::observe;
+    case policy::Level::guarded:
+      return kernel::Level::guarded;
+    case policy::Level::enforce:
+      return kernel::Level::enforce;
   }
   return kernel::Level::enforce;
 }
@@ -60,7 +63,8 @@ std::string Workloads::absolute(const std::string& cgroup_path) const { return k
 /// The listener for processes that share a network namespace with `pid` (0: with us).
 Result<Workloads::Namespace*> Workloads::namespace_of(int pid) {
   const std::string path = pid == 0 ? "/proc/self/ns/net" : fmt::format("/proc/{}/ns/net", pid);
-  struct stat status {}, own {};
+  struct stat status {
+  }, own{};
   UniqueFd netns(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!netns || fstat(netns.get(), &status) != 0) return fail_errno(path);
   if (stat("/proc/self/ns/net", &own) != 0) return fail_errno("/proc/self/ns/net");
@@ -157,7 +161,8 @@ void Workloads::enrol_named_cgroups() {
     if (workload.by_exec) continue;
     auto still = wanted.find(workload.cgroup_path);
     struct stat status {};
-    const bool there = stat(absolute(workload.cgroup_path).c_str(), &status) == 0 && status.st_ino == workload.cgroup_id;
+    const bool there =
+        stat(absolute(workload.cgroup_path).c_str(), &status) == 0 && status.st_ino == workload.cgroup_id;
     if (there && still != wanted.end() && still->second == workload.agent) {
       wanted.erase(still);
     } else if (!there) {
@@ -175,7 +180,8 @@ void Workloads::enrol_named_cgroups() {
     auto place = namespace_of(any_process(absolute(path)));
     if (!place) trouble = place.error().what;
     if (trouble.empty())
-      if (auto done = enrol({.agent = agent_name, .recognised_as = "cgroup:" + path, .cgroup_path = path}, **place); !done)
+      if (auto done = enrol({.agent = agent_name, .recognised_as = "cgroup:" + path, .cgroup_path = path}, **place);
+          !done)
         trouble = done.error().what;
     std::string& logged = troubles_[path];
     if (trouble != logged && !trouble.empty()) spdlog::error("cgroup {} of agent {}: {}", path, agent_name, trouble);
@@ -207,8 +213,8 @@ int Workloads::netns_of(int listener) const {
 
 bool Workloads::governs(const std::string& cgroup_path) const {
   auto below = [&](std::string_view ancestor) {
-    return cgroup_path == ancestor ||
-           (cgroup_path.starts_with(ancestor) && cgroup_path.size() > ancestor.size() && cgroup_path[ancestor.size()] == '/');
+    return cgroup_path == ancestor || (cgroup_path.starts_with(ancestor) && cgroup_path.size() > ancestor.size() &&
+                                       cgroup_path[ancestor.size()] == '/');
   };
   if (below(fmt::format("/{}", control::kSlice))) return true;
   for (const Workload& workload : list())

@@ -22,7 +22,7 @@ struct Workload {
   std::string recognised_as;  ///< "exec:billing-bot", "cgroup:/bots.slice"
   std::string cgroup_path;    ///< from the cgroup2 root
   uint64_t cgroup_id = 0;
-  int listener = 0;           ///< token of the listener it is diverted to
+  int listener = 0;  ///< token of the listener it is diverted to
   bool by_exec = false;
 };
 
@@ -71,10 +71,10 @@ class Workloads {
   const kernel::Level level_;
   const ServeListener serve_;
   std::optional<launch::Scopes> scopes_;
-  mutable std::mutex mutex_;  ///< of the maps
-  std::mutex placing_;        ///< one at a time makes scopes
-  std::map<uint64_t, Namespace> namespaces_;  ///< by inode of the network namespace
-  std::map<uint64_t, Workload> workloads_;    ///< by cgroup id
+  mutable std::mutex mutex_;                     ///< of the maps
+  std::mutex placing_;                           ///< one at a time makes scopes
+  std::map<uint64_t, Namespace> namespaces_;     ///< by inode of the network namespace
+  std::map<uint64_t, Workload> workloads_;       ///< by cgroup id
   std::map<std::string, std::string> troubles_;  ///< cgroup path -> what was logged about it
   int next_token_ = 1;
 };

@@ -83,8 +83,7 @@ class ByteWriter {
 
  private:
   void integer(uint64_t value, int width) {
-    for (int shift = (width - 1) * 8; shift >= 0; shift -= 8)
-      out_.push_back(static_cast<char>(value >> shift & 0xff));
+    for (int shift = (width - 1) * 8; shift >= 0; shift -= 8) out_.push_back(static_cast<char>(value >> shift & 0xff));
   }
 
   std::string& out_;

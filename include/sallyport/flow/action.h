@@ -45,9 +45,9 @@ struct Secure {
   Role role;
   std::string server_name;  ///< server: the name the minted leaf carries; client: SNI and verified name
   Verify verify = Verify::none;
-  std::string ca_file;      ///< client: PEM roots; empty: the system's
-  std::string alpn;         ///< offered or demanded protocol; empty: none
-  std::string unread;       ///< bytes already read that belong to the handshake (direct TLS)
+  std::string ca_file;  ///< client: PEM roots; empty: the system's
+  std::string alpn;     ///< offered or demanded protocol; empty: none
+  std::string unread;   ///< bytes already read that belong to the handshake (direct TLS)
 };
 /// An entry for the session log.
 struct Record {
@@ -73,8 +73,7 @@ class Actions {
   /// The bytes to be appended to for `leg`; valid until the next call of any kind.
   std::string& send(Leg leg) {
     if (!list_.empty()) {
-      if (auto* last = std::get_if<Send>(&list_.back()); last && last->leg == leg)
-        return last->bytes;
+      if (auto* last = std::get_if<Send>(&list_.back()); last && last->leg == leg) return last->bytes;
     }
     return std::get<Send>(list_.emplace_back(Send{leg, {}})).bytes;
   }

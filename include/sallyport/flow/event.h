@@ -43,10 +43,10 @@ struct Dialled {
 /// A TLS handshake ended well.
 struct Secured {
   Leg leg;
-  std::string alpn;                 ///< empty: none agreed
-  std::string sni;                  ///< what an agent asked for; never proof of anything
-  std::string end_point_digest;     ///< tls-server-end-point channel binding, RFC 5929 section 4
-  bool proven = false;              ///< the server's certificate was verified against the Target's name
+  std::string alpn;              ///< empty: none agreed
+  std::string sni;               ///< what an agent asked for; never proof of anything
+  std::string end_point_digest;  ///< tls-server-end-point channel binding, RFC 5929 section 4
+  bool proven = false;           ///< the server's certificate was verified against the Target's name
 };
 /// The recorder could not take this flow's entries: nothing sent in this turn has left.
 struct RecordFailed {
@@ -63,7 +63,6 @@ struct Changed {};
 /// The time asked for by a Wake, or later.
 struct Tick {};
 
-using Event = std::variant<Bytes, Eof, Failed, Drained, Dialled, Secured, RecordFailed, Answered,
-                           Changed, Tick>;
+using Event = std::variant<Bytes, Eof, Failed, Drained, Dialled, Secured, RecordFailed, Answered, Changed, Tick>;
 
 }  // namespace sallyport::flow

@@ -19,15 +19,15 @@ std::string_view to_string(MaskStrategy strategy);
 
 struct MaskSpec {
   MaskStrategy strategy = MaskStrategy::redact;
-  std::string fixed;        ///< for fixed
-  uint32_t keep_last = 4;   ///< for partial, in characters
-  std::string key;          ///< for hash: name of the key file's key
+  std::string fixed;       ///< for fixed
+  uint32_t keep_last = 4;  ///< for partial, in characters
+  std::string key;         ///< for hash: name of the key file's key
   bool operator==(const MaskSpec&) const = default;
 };
 
 /// Mask one column wherever it comes from. `relation` is schema-qualified and folded.
 struct ColumnMask {
-  std::string mask;  ///< name of the Mask document
+  std::string mask;      ///< name of the Mask document
   std::string relation;  ///< "schema.name", never quoted
   std::string column;
   MaskSpec with;
@@ -60,22 +60,22 @@ struct Obligations {
   std::vector<ColumnMask> columns;
   std::vector<DetectMask> detect;
   uint32_t record_rows_max = 0;  ///< masked result rows kept in the record; 0: counts only
-  std::vector<Limit> limits;         ///< one for each count, over and per: the least
+  std::vector<Limit> limits;     ///< one for each count, over and per: the least
   bool empty() const { return columns.empty() && detect.empty() && record_rows_max == 0 && limits.empty(); }
 };
 
 /// A rule, or the want of one, that made the decision.
 struct Cause {
-  std::string rule;  ///< "billing-bot-invoices.deny[0]", "baseline.catalogue", "no rule"
-  std::string text;  ///< one line in words
-  std::string where; ///< "file:line:column", or empty
+  std::string rule;   ///< "billing-bot-invoices.deny[0]", "baseline.catalogue", "no rule"
+  std::string text;   ///< one line in words
+  std::string where;  ///< "file:line:column", or empty
 };
 
 struct Decision {
   Outcome outcome = Outcome::deny;
   std::vector<Cause> causes;  ///< never empty
   Obligations obligations;
-  std::string hint;           ///< the smallest YAML rule that would allow what was refused
+  std::string hint;             ///< the smallest YAML rule that would allow what was refused
   int64_t expires_wall_ns = 0;  ///< re-judge no later than this; 0: only on change
   uint64_t policy_epoch = 0;
 };

@@ -19,10 +19,10 @@ struct Process {
 };
 
 struct Principal {
-  std::string agent;         ///< name in policy; empty: nobody's
-  std::string workload;      ///< "exec:billing-bot", "cgroup:/bots.slice": how it was recognised
-  uint64_t cgroup_id = 0;    ///< the enrolled cgroup
-  std::string cgroup_path;   ///< below the cgroup2 root
+  std::string agent;        ///< name in policy; empty: nobody's
+  std::string workload;     ///< "exec:billing-bot", "cgroup:/bots.slice": how it was recognised
+  uint64_t cgroup_id = 0;   ///< the enrolled cgroup
+  std::string cgroup_path;  ///< below the cgroup2 root
   Process process;
 };
 

@@ -31,9 +31,9 @@ struct SessionOpened {
 struct OperationDecided {
   OperationId id = 0;
   OperationId parent = 0;
-  std::string kind;       ///< "connect", "sql"
-  std::string statement;  ///< text with secrets, detected and masked literals replaced
-  std::string shape;      ///< text with every literal replaced: groups repeats
+  std::string kind;                     ///< "connect", "sql"
+  std::string statement;                ///< text with secrets, detected and masked literals replaced
+  std::string shape;                    ///< text with every literal replaced: groups repeats
   std::vector<std::string> parameters;  ///< Bind values, masked likewise
   std::vector<Effect> effects;
   Outcome outcome = Outcome::deny;
@@ -44,7 +44,7 @@ struct OperationDecided {
 /// Rows as the agent got them, after masking.
 struct RowsReturned {
   OperationId id = 0;
-  std::vector<std::string> columns;                            ///< names; may be empty
+  std::vector<std::string> columns;                           ///< names; may be empty
   std::vector<std::vector<std::optional<std::string>>> rows;  ///< printable text
 };
 
@@ -66,8 +66,7 @@ struct SessionClosed {
   uint64_t bytes_to_target = 0;
 };
 
-using RecordBody =
-    std::variant<SessionOpened, OperationDecided, RowsReturned, OperationEnded, SessionClosed>;
+using RecordBody = std::variant<SessionOpened, OperationDecided, RowsReturned, OperationEnded, SessionClosed>;
 
 struct RecordEntry {
   SessionId session;
