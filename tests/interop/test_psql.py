@@ -15,7 +15,8 @@ NOTES = {"statements": ["select", "insert", "copy", "listen", "notify"], "tables
 
 def policy():
     return [
-        agent_document("bot"), agent_document("small"), agent_document("rival"), target_document(masks=["pii"]),
+        agent_document("bot"), agent_document("small"), agent_document("rival"), agent_document("writer"),
+        target_document(masks=["pii"]),
         mask_document({"shop.customers.email": {"partial": {"keepLast": 4}}, "shop.customers.ssn": "redact",
                        "shop.customers.born": "null", "shop.customers.token": {"fixed": "gone"}},
                       [{"type": "payment-card", "with": "redact"}]),
@@ -23,6 +24,9 @@ def policy():
             {"sql": {"statements": ["select", "insert", "copy"], "tables": ["shop.customers", "shop.numbers"]}},
             {"sql": NOTES}, {"sql": {"statements": ["unknown"], "functions": ["pg_catalog.pg_sleep"]}}]),
         entitlement_document("small", allow=[{"sql": {"statements": ["select"], "tables": ["shop.notes"]}}]),
+        entitlement_document("writer", allow=[
+            {"sql": {"statements": ["select", "insert", "update", "delete", "merge", "notify"], "tables": ["shop.*"],
+                     "channels": ["news"]}}]),
         entitlement_document("rival", allow=[{"sql": {"statements": ["select"], "tables": ["shop.notes"]}}]),
     ]
 
@@ -119,6 +123,27 @@ class Masking(PsqlCase):
                 done = machine.psql(query)
                 self.assertIn(sqlstate, done.stderr)
                 self.assertNotRegex(done.stderr, r"ada@|219-09|457-55|\(email\)=")
+
+    def test_no_statement_carries_masked_values_to_where_no_mask_follows(self):
+        for query in ("INSERT INTO shop.notes (body) SELECT email FROM shop.customers",
+                      "INSERT INTO shop.notes (body) VALUES ((SELECT ssn FROM shop.customers WHERE id = 1))",
+                      "WITH x AS (SELECT ssn FROM shop.customers) INSERT INTO shop.notes (body) SELECT ssn FROM x",
+                      "INSERT INTO shop.notes (body) SELECT c::text FROM shop.customers c RETURNING body",
+                      "UPDATE shop.customers SET name = ssn RETURNING name",
+                      "MERGE INTO shop.notes USING shop.customers c ON false"
+                      " WHEN NOT MATCHED THEN INSERT (body) VALUES (c.ssn)",
+                      "INSERT INTO shop.customers (id, name) VALUES (1, 'x') ON CONFLICT (id)"
+                      " DO UPDATE SET name = customers.ssn",
+                      "PREPARE p AS INSERT INTO shop.notes (body) SELECT ssn FROM shop.customers",
+                      "SELECT pg_notify('news', email) FROM shop.customers"):
+            with self.subTest(query):
+                self.assertIn("no mask follows", machine.psql(query, agent="writer").stderr)
+        self.assertEqual(self.notes(), "")
+        for query in ("INSERT INTO shop.notes (body) SELECT name FROM shop.customers",
+                      "UPDATE shop.customers SET email = 'new@example.com' WHERE id = 3",
+                      "INSERT INTO shop.customers (id, name, email) VALUES (7, 'x', 'y') RETURNING id"):
+            with self.subTest(query):
+                self.ok(machine.psql(query, "DELETE FROM shop.customers WHERE id = 7", agent="writer"))
 
     def test_the_record_holds_no_masked_value(self):
         self.ok(machine.psql("SELECT id FROM shop.customers WHERE ssn = '078-05-1120'"))

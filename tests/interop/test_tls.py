@@ -35,7 +35,8 @@ def setUpModule():
     make_certificates(certificates)
     machine.start_server("clear", CLEAR).sql(harness.SCHEMA)
     scram = machine.start_server("scram", SCRAM, "scram-sha-256")
-    machine.start_server("md5", MD5, "md5", password_encryption="md5").sql("CREATE ROLE app LOGIN PASSWORD 'app-secret'")
+    md5 = machine.start_server("md5", MD5, "md5", password_encryption="md5")
+    md5.sql("CREATE ROLE app LOGIN PASSWORD 'app-secret'")
     tls = machine.start_server("tls", TLS, hba=["hostssl all all 127.0.0.1/32 scram-sha-256",
                                                 "hostssl all all ::1/128 scram-sha-256"],
                                ssl="on", ssl_cert_file=certificates / "server.pem",

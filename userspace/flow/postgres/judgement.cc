@@ -237,6 +237,8 @@ void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis*
              std::ranges::any_of(analysis->statements,
                                  [](const sql::Statement& s) { return s.copy == sql::Statement::Copy::out; })) {
     why = "COPY out of a table with masked columns cannot be masked; use SELECT";
+  } else if (analysis && stores_masked(decision.obligations, *analysis)) {
+    why = "it could carry what a masked column holds to where no mask follows; read and change in two statements";
   }
   if (why.empty()) return;
   decision.outcome = model::Outcome::deny;

@@ -18,11 +18,16 @@ constexpr uint32_t kFirstUserOid = 16384;  // PostgreSQL's FirstNormalObjectId
 /// Lower is stricter.
 int strictness(MaskStrategy strategy) {
   switch (strategy) {
-    case MaskStrategy::null: return 0;
-    case MaskStrategy::fixed: return 1;
-    case MaskStrategy::redact: return 2;
-    case MaskStrategy::hash: return 3;
-    case MaskStrategy::partial: return 4;
+    case MaskStrategy::null:
+      return 0;
+    case MaskStrategy::fixed:
+      return 1;
+    case MaskStrategy::redact:
+      return 2;
+    case MaskStrategy::hash:
+      return 3;
+    case MaskStrategy::partial:
+      return 4;
   }
   return 0;
 }
@@ -66,9 +71,8 @@ const model::ColumnMask* mask_of(const model::Obligations& obligations, const sq
 bool reads_masked(const model::Obligations& obligations, std::span<const sql::Statement> statements) {
   if (obligations.columns.empty()) return false;
   auto is_masked = [&](const auto& relation) {
-    return std::ranges::any_of(obligations.columns, [&](const model::ColumnMask& mask) {
-      return is_named(*relation, mask.relation);
-    });
+    return std::ranges::any_of(obligations.columns,
+                               [&](const model::ColumnMask& mask) { return is_named(*relation, mask.relation); });
   };
   return std::ranges::any_of(statements, [&](const sql::Statement& statement) {
     return std::ranges::any_of(statement.relations, is_masked) ||
@@ -78,18 +82,57 @@ bool reads_masked(const model::Obligations& obligations, std::span<const sql::St
   });
 }
 
+namespace {
+
+bool takes_values(const model::Effect& effect) {
+  static constexpr std::string_view kClasses[] = {"create", "insert", "merge", "notify", "refresh", "update"};
+  return effect.access == model::Access::write &&
+         std::ranges::find(kClasses, effect.statement_class) != std::end(kClasses);
+}
+
+bool reads_masked_column(const model::Obligations& obligations, const sql::Statement& statement,
+                         const model::Effect& effect) {
+  auto is_of = [&](const model::ColumnMask& mask) {
+    if (effect.object == mask.relation) return true;
+    return std::ranges::any_of(statement.relations, [&](const auto& relation) {
+      return effect.object == relation->schema + "." + relation->name && is_named(*relation, mask.relation);
+    });
+  };
+  return effect.access == model::Access::read &&
+         std::ranges::any_of(obligations.columns, [&](const model::ColumnMask& mask) {
+           const bool column =
+               effect.all_columns || std::ranges::find(effect.columns, mask.column) != effect.columns.end();
+           return column && is_of(mask);
+         });
+}
+
+}  // namespace
+
+bool stores_masked(const model::Obligations& obligations, const sql::Analysis& analysis) {
+  if (obligations.columns.empty()) return false;
+  // What an INSERT reads of its own table it only returns, masked, unless it is an upsert.
+  const bool may_upsert = std::ranges::search(analysis.shape, std::string_view("conflict"), {}, [](unsigned char c) {
+                            return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+                          }).begin() != analysis.shape.end();
+  return std::ranges::any_of(analysis.statements, [&](const sql::Statement& statement) {
+    return !statement.explain_only && std::ranges::any_of(statement.effects, takes_values) &&
+           std::ranges::any_of(statement.effects, [&](const model::Effect& effect) {
+             return (effect.statement_class != "insert" || may_upsert) &&
+                    reads_masked_column(obligations, statement, effect);
+           });
+  });
+}
+
 RowMasking::RowMasking(const model::Obligations& obligations, std::span<const postgres::Field> fields,
                        std::span<const std::shared_ptr<const sql::RelationFact>> relations, bool tainted,
-                       std::shared_ptr<const mask::Masker> masker,
-                       std::shared_ptr<const mask::DetectorSet> detectors)
+                       std::shared_ptr<const mask::Masker> masker, std::shared_ptr<const mask::DetectorSet> detectors)
     : masker_(std::move(masker)), detectors_(std::move(detectors)) {
   for (const postgres::Field& field : fields) {
     Column column{.type_oid = field.type_oid, .binary = field.format != postgres::kTextFormat};
-    auto origin = std::ranges::find_if(relations, [&](const auto& relation) {
-      return field.table_oid != 0 && relation->oid == field.table_oid;
-    });
-    const bool known = origin != relations.end() && field.column > 0 &&
-                       static_cast<size_t>(field.column) <= (*origin)->columns.size();
+    auto origin = std::ranges::find_if(
+        relations, [&](const auto& relation) { return field.table_oid != 0 && relation->oid == field.table_oid; });
+    const bool known =
+        origin != relations.end() && field.column > 0 && static_cast<size_t>(field.column) <= (*origin)->columns.size();
     const model::ColumnMask* mask =
         known ? mask_of(obligations, **origin, (*origin)->columns[static_cast<size_t>(field.column) - 1]) : nullptr;
     if (mask) {

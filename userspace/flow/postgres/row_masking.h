@@ -24,6 +24,10 @@ namespace sallyport::flow {
 /// there are masks at all? Then errors and computed columns may carry masked values.
 bool reads_masked(const model::Obligations& obligations, std::span<const sql::Statement> statements);
 
+/// May a statement put what a masked column holds where no mask follows it: another column, a new table,
+/// a NOTIFY? Effects do not tell a value from a condition, so UPDATE … WHERE on a masked column counts.
+bool stores_masked(const model::Obligations& obligations, const sql::Analysis& analysis);
+
 /// Is `column` of this relation masked, under its own name or that of an ancestor or descendant?
 /// The strictest of several; nullptr: not masked.
 const model::ColumnMask* mask_of(const model::Obligations& obligations, const sql::RelationFact& relation,
