@@ -80,7 +80,7 @@ metadata: {name: bench}
 spec:
   agent: bench
   target: bench-db
-  allow: [{sql: {statements: [select], tables: [public.pgbench_accounts]}}]
+  allow: [{sql: {statements: [select], tables: ["public.pgbench_*"]}}]
 YAML
 exec_as_postgres pgbouncer "$work/bouncer/pgbouncer.ini" >"$work/bouncer.log" 2>&1 & pid[pgbouncer]=$!
 haproxy -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 & pid[haproxy]=$!

@@ -15,8 +15,8 @@ build_packages="build-essential g++ ccache cmake ninja-build pkg-config clang-14
   zlib1g-dev libssl-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libfyaml-dev libboost1.81-dev
   libpg-query-dev postgresql-server-dev-15 libre2-dev libidn-dev libseccomp-dev libcap-dev"
 test_packages="libgtest-dev libbenchmark-dev liburing-dev postgresql-15 postgresql-client-15 python3 python3-psycopg
-  python3-asyncpg python3-jsonschema python3-yaml openssl iproute2 procps util-linux clang-19 default-jre-headless
-  default-jdk-headless nodejs npm"
+  python3-asyncpg python3-psycopg2 python3-alembic python3-jsonschema python3-yaml openssl iproute2 procps util-linux clang-19 default-jdk-headless
+  libpostgresql-jdbc-java nodejs npm"
 quickstart_packages="postgresql-15 postgresql-client-15 python3-psycopg util-linux"
 
 # install_packages NAME... : only what is missing, so that a second run takes no time.

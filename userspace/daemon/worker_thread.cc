@@ -39,6 +39,15 @@ Result<std::unique_ptr<WorkerThread>> WorkerThread::start(unsigned index, NodePa
   return out;
 }
 
+/// Says once that agents are refused, and once that they no longer are.
+Result<void> WorkerThread::SinkRecorder::flush() {
+  auto flushed = sink->flush();
+  if (!flushed && !failing) spdlog::error("the record cannot be written, agents are refused: {}", flushed.error().what);
+  if (flushed && failing) spdlog::info("the record can be written again");
+  failing = !flushed;
+  return flushed;
+}
+
 WorkerThread::~WorkerThread() {
   if (!thread_.joinable()) return;
   worker_->stop();

@@ -42,7 +42,8 @@ class WorkerThread final : net::Services {
   struct SinkRecorder final : net::Recorder {
     std::unique_ptr<record::Sink> sink;
     Result<void> append(const model::RecordEntry& entry) override { return sink->append(entry); }
-    Result<void> flush() override { return sink->flush(); }
+    Result<void> flush() override;
+    bool failing = false;  ///< said in the log already
   };
 
   WorkerThread(unsigned index, NodeParts& parts) : index_(index), parts_(parts) {}
