@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Invariant 6 for a PostgreSQL flow: each limit is reached, and what happens then is the answer it promises.
+#include "sallyport/base/limits.h"
+
 #include <gtest/gtest.h>
 
 #include "sallyport/base/bytes.h"
-#include "sallyport/base/limits.h"
 #include "tests/flow/model_server.h"
 #include "tests/flow/wire_text.h"
 
@@ -30,7 +31,8 @@ TEST(Limits, PreparedStatements) {
   session.say(many.sync());
   EXPECT_EQ(session.say(Messages().parse("one more", "select 1").sync()), "E(53400) Z(I)");
   EXPECT_EQ(session.say(Messages().close(postgres::Named::statement, "0").parse("again", "select 1").sync()),
-            "3 E(53400) Z(I)") << "its place is free when the server said so";
+            "3 E(53400) Z(I)")
+      << "its place is free when the server said so";
   EXPECT_EQ(session.say(Messages().close(postgres::Named::statement, "0").sync()), "3 Z(I)");
   EXPECT_EQ(session.say(Messages().parse("again", "select 1").sync()), "1 Z(I)");
 }
