@@ -63,10 +63,10 @@ TEST(Hold, AMaskAddedMeanwhileCounts) {
   Session session(world);
   session.query("select email from customers");
   ASSERT_EQ(session.driver.asks.size(), 1u);
-  world.set_policy(policy_text(
-      "---\napiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: pii}\n"
-      "spec: {columns: [{column: public.customers.email, with: redact}]}\n" +
-      entitlement("masks: [pii], hold: [{sql: {tables: [public.customers]}}]")));
+  world.set_policy(
+      policy_text("---\napiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: pii}\n"
+                  "spec: {columns: [{column: public.customers.email, with: redact}]}\n" +
+                  entitlement("masks: [pii], hold: [{sql: {tables: [public.customers]}}]")));
   session.driver.event(Changed{});
   session.driver.event(Answered{session.driver.asks[0].operation, true, "sam"});
   session.settle();
@@ -80,8 +80,9 @@ TEST(Hold, BackPressureWhileItWaits) {
 }
 
 TEST(Hold, OfTheStartupMessageGivesTheLoginItsTimeAfterwards) {
-  World world(policy_text(entitlement("allow: [{sql: {tables: [public.orders]}}], "
-                                      "hold: [{sql: {statements: [startup], databases: [shop]}}]")));
+  World world(
+      policy_text(entitlement("allow: [{sql: {tables: [public.orders]}}], "
+                              "hold: [{sql: {statements: [startup], databases: [shop]}}]")));
   Driver driver(world);
   driver.from_agent(startup_packet());
   ASSERT_EQ(driver.asks.size(), 1u);

@@ -33,8 +33,9 @@ std::string reading_customers() {
   return document("Mask", "pii",
                   "columns: [{column: public.customers.email, with: partial}, "
                   "{column: public.customers.ssn, with: redact}]") +
-         entitlement("masks: [pii], allow: [{sql: {statements: [select, copy], tables: [public.customers, "
-                     "public.orders]}}]");
+         entitlement(
+             "masks: [pii], allow: [{sql: {statements: [select, copy], tables: [public.customers, "
+             "public.orders]}}]");
 }
 
 std::string everything() { return entitlement("allow: [{sql: {}}, {sql: {statements: [unknown]}}]"); }

@@ -48,10 +48,10 @@ class World : public Services {
   void pass_ms(int64_t ms);
 
   Now now{.monotonic_ns = 1'000 * kNanosPerSecond, .wall_ns = 1'795'000'000 * kNanosPerSecond};
-  std::string credential_user;                  ///< of any credential file
+  std::string credential_user;  ///< of any credential file
   std::string credential_password = "secret";
-  std::string verifier_text;                    ///< of any role; empty: the role has none
-  std::string target, protocol;                 ///< as described last
+  std::string verifier_text;     ///< of any role; empty: the role has none
+  std::string target, protocol;  ///< as described last
 
  private:
   struct CancelKey {
@@ -115,11 +115,11 @@ class Driver {
   Layers layers_;
   std::unique_ptr<Flow> flow_;
   std::string to_agent_, to_server_;
-  std::string unchecked_;         ///< to the server, not yet a whole message
+  std::string unchecked_;  ///< to the server, not yet a whole message
   bool startup_seen_ = false;
   bool dial_wanted_ = false;
   int connects_allowed_ = 0;
-  int sql_allowed_ = 0;           ///< records that allow a SQL operation, not yet spent by a message
+  int sql_allowed_ = 0;  ///< records that allow a SQL operation, not yet spent by a message
   std::vector<model::OperationDecided> decided_;
 };
 

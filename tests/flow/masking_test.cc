@@ -93,9 +93,8 @@ TEST(Masking, RecordedRowsAreThoseTheAgentGotUnderTheirNames) {
 
 TEST(Masking, ErrorAndNoticeTextsAreWithheld) {
   Customers session;
-  session.server.replies["select id from customers"] = {.sqlstate = "22P02",
-                                                        .message = "invalid input: ann@example.com",
-                                                        .notice = "noticed ann@example.com"};
+  session.server.replies["select id from customers"] = {
+      .sqlstate = "22P02", .message = "invalid input: ann@example.com", .notice = "noticed ann@example.com"};
   EXPECT_EQ(session.query("select id from customers"), "N(00000) E(22P02) Z(I)");
   EXPECT_EQ(report_field(session.raw, 'M'), "text withheld by policy: the statement reads masked columns");
   session.server.replies["select id from orders"] = {.sqlstate = "22012", .message = "division by zero"};
@@ -131,9 +130,10 @@ TEST(Masking, RowsNobodyDescribedAreCut) {
 }
 
 TEST(Masking, DetectorsReadWhatNoColumnMaskNames) {
-  World world(policy_text("---\napiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: found}\n"
-                          "spec: {detect: [{type: email, with: redact}]}\n" +
-                          entitlement("masks: [found], allow: [{sql: {tables: [public.orders]}}]")));
+  World world(
+      policy_text("---\napiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: found}\n"
+                  "spec: {detect: [{type: email, with: redact}]}\n" +
+                  entitlement("masks: [found], allow: [{sql: {tables: [public.orders]}}]")));
   Session session(world);
   session.server.replies["select item from orders"].rows = {{"ask bob@example.com, he knows"}};
   const std::string answer = session.query("select item from orders");

@@ -28,10 +28,9 @@ std::vector<std::string> array_elements(std::string_view text) {
 }
 
 std::string table_fact(uint32_t oid, std::string_view name, std::string_view columns) {
-  return fmt::format(
-      R"("oid":"{}","schema":"public","name":"{}","kind":"r","temp":false,"hidden":null,"columns":{},)"
-      R"("sequences":null,"up":null,"down":null)",
-      oid, name, columns);
+  return fmt::format(R"("oid":"{}","schema":"public","name":"{}","kind":"r","temp":false,"hidden":null,"columns":{},)"
+                     R"("sequences":null,"up":null,"down":null)",
+                     oid, name, columns);
 }
 
 bool starts_with_word(std::string_view sql, std::string_view word) {
@@ -47,11 +46,10 @@ Field column(std::string_view name, uint32_t table_oid, int16_t number) {
 ModelServer::ModelServer() {
   relations["customers"] = table_fact(kCustomersOid, "customers", R"(["id","name","email","ssn"])");
   relations["orders"] = table_fact(kOrdersOid, "orders", R"(["id","customer_id","item"])");
-  replies["select email from customers"] = {.fields = {column("email", kCustomersOid, 3)},
-                                            .rows = {{"ann@example.com"}},
-                                            .tag = "SELECT 1"};
-  replies["select item from orders"] = {.fields = {column("item", kOrdersOid, 3)}, .rows = {{"pen"}, {"ink"}},
-                                        .tag = "SELECT 2"};
+  replies["select email from customers"] = {
+      .fields = {column("email", kCustomersOid, 3)}, .rows = {{"ann@example.com"}}, .tag = "SELECT 1"};
+  replies["select item from orders"] = {
+      .fields = {column("item", kOrdersOid, 3)}, .rows = {{"pen"}, {"ink"}}, .tag = "SELECT 2"};
   replies["begin"] = {.tag = "BEGIN"};
   replies["commit"] = {.tag = "COMMIT"};
   replies["rollback"] = {.tag = "ROLLBACK"};
@@ -106,8 +104,10 @@ void ModelServer::message(const Frame& frame) {
 void ModelServer::copy_data(const Frame& frame) {
   if (frame.type != frontend::kCopyDone && frame.type != frontend::kCopyFail) return;
   copy_in_ = false;
-  if (frame.type == frontend::kCopyFail) error("57014", "COPY failed");
-  else append_command_complete(held_, "COPY 1");
+  if (frame.type == frontend::kCopyFail)
+    error("57014", "COPY failed");
+  else
+    append_command_complete(held_, "COPY 1");
   if (copy_in_query_) skipping_ = false, ready();
 }
 
@@ -165,8 +165,10 @@ void ModelServer::extended(const Frame& frame) {
     }
     case frontend::kClose: {
       auto close = parse_close(frame.body);
-      if (close->kind == Named::statement) statements_.erase(std::string(close->name));
-      else portals_.erase(std::string(close->name));
+      if (close->kind == Named::statement)
+        statements_.erase(std::string(close->name));
+      else
+        portals_.erase(std::string(close->name));
       return append_empty(held_, backend::kCloseComplete);
     }
     default:
@@ -309,15 +311,15 @@ std::string startup_packet(std::vector<std::pair<std::string, std::string>> more
   return out;
 }
 
-Messages& Messages::parse(std::string_view name, std::string_view sql) { return append_parse(bytes_, name, sql), *this; }
+Messages& Messages::parse(std::string_view name, std::string_view sql) {
+  return append_parse(bytes_, name, sql), *this;
+}
 Messages& Messages::bind(std::string_view portal, std::string_view statement, int16_t result_format) {
   const int16_t formats[] = {result_format};
   append_bind(bytes_, portal, statement, {}, {}, formats);
   return *this;
 }
-Messages& Messages::describe(std::string_view portal) {
-  return append_describe(bytes_, Named::portal, portal), *this;
-}
+Messages& Messages::describe(std::string_view portal) { return append_describe(bytes_, Named::portal, portal), *this; }
 Messages& Messages::execute(std::string_view portal, int32_t rows_max) {
   return append_execute(bytes_, portal, rows_max), *this;
 }

@@ -29,7 +29,7 @@ struct Reply {
   std::string tag = "OK";
   std::string sqlstate;  ///< fails with it
   std::string message = "it failed";
-  std::string notice;    ///< said before it ends
+  std::string notice;  ///< said before it ends
   std::vector<std::string> copy_out;
   bool copy_in = false;
 };
@@ -42,7 +42,7 @@ class ModelServer {
   void receive(std::string_view bytes);
   std::string take() { return std::exchange(out_, {}); }
 
-  std::map<std::string, Reply, std::less<>> replies;  ///< by text; any other answers CommandComplete OK
+  std::map<std::string, Reply, std::less<>> replies;          ///< by text; any other answers CommandComplete OK
   std::map<std::string, std::string, std::less<>> relations;  ///< the look-up's JSON from "oid" on, by name
   std::set<std::string, std::less<>> shadowed;                ///< functions
   bool lookup_fails = false;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the first byte to the first ReadyForQuery: who may connect as whom, TLS on both legs, authentication.
+#include "sallyport/protocol/postgres/startup.h"
+
 #include <gtest/gtest.h>
 
 #include "sallyport/base/limits.h"
 #include "sallyport/protocol/postgres/scram.h"
-#include "sallyport/protocol/postgres/startup.h"
 #include "tests/flow/model_server.h"
 #include "tests/flow/wire_text.h"
 
@@ -44,8 +45,7 @@ TEST(Startup, AllowedIsDialledAndRelayed) {
 }
 
 TEST(Startup, RefusedUserDatabaseAndSetting) {
-  const std::string policy =
-      policy_text(everything() , "tls: {mode: disable}, users: [app], databases: [shop]");
+  const std::string policy = policy_text(everything(), "tls: {mode: disable}, users: [app], databases: [shop]");
   for (const auto& packet : {std::pair{"user", "root"}, std::pair{"database", "postgres"}}) {
     World world(policy);
     Driver driver(world);
@@ -146,7 +146,8 @@ TEST(Startup, TakesOnlySoLong) {
 TEST(Startup, TargetTakenOutOfPolicyBeforeTheStartupMessage) {
   World world(policy_text(everything()));
   Driver driver(world);
-  world.set_policy("apiVersion: sallyport.dev/v1alpha1\nkind: Agent\nmetadata: {name: bot}\nspec: {workload: [{exec: bot}]}\n");
+  world.set_policy(
+      "apiVersion: sallyport.dev/v1alpha1\nkind: Agent\nmetadata: {name: bot}\nspec: {workload: [{exec: bot}]}\n");
   driver.event(Changed{});
   driver.from_agent(startup_packet());
   EXPECT_EQ(error(driver), "42501");
@@ -157,7 +158,8 @@ TEST(Startup, TargetTakenOutOfPolicyDuringTheDial) {
   World world(policy_text(everything()));
   Driver driver(world);
   driver.from_agent(startup_packet());
-  world.set_policy("apiVersion: sallyport.dev/v1alpha1\nkind: Agent\nmetadata: {name: bot}\nspec: {workload: [{exec: bot}]}\n");
+  world.set_policy(
+      "apiVersion: sallyport.dev/v1alpha1\nkind: Agent\nmetadata: {name: bot}\nspec: {workload: [{exec: bot}]}\n");
   driver.event(Changed{});
   EXPECT_EQ(error(driver), "42501");
   EXPECT_TRUE(driver.finished);

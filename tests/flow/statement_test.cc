@@ -106,8 +106,8 @@ TEST(ExtendedQuery, AStatementIsJudgedAgainWhenPolicyChanged) {
 }
 
 TEST(ExtendedQuery, AStatementIsJudgedAgainWhenNamesMoved) {
-  World world(policy_text(entitlement(
-      "allow: [{sql: {tables: [public.orders]}}, {sql: {statements: [set], settings: [search_path]}}]")));
+  World world(policy_text(
+      entitlement("allow: [{sql: {tables: [public.orders]}}, {sql: {statements: [set], settings: [search_path]}}]")));
   Session session(world);
   session.say(Messages().parse("s", "select item from orders").sync());
   EXPECT_EQ(session.say(Messages().bind("", "s").execute("").sync()), "2 D(pen) D(ink) C(SELECT 2) Z(I)");
@@ -120,8 +120,8 @@ TEST(ExtendedQuery, AStatementIsJudgedAgainWhenNamesMoved) {
 }
 
 TEST(ExtendedQuery, NamesMoveBackAtTheSyncThatEndsAnImplicitTransaction) {
-  World world(policy_text(entitlement(
-      "allow: [{sql: {tables: [secret.orders]}}, {sql: {statements: [set], settings: [search_path]}}]")));
+  World world(policy_text(
+      entitlement("allow: [{sql: {tables: [secret.orders]}}, {sql: {statements: [set], settings: [search_path]}}]")));
   Session session(world);
   const std::string in_public = session.server.relations["orders"];
   std::string in_secret = in_public;
