@@ -21,12 +21,13 @@ class Front final : public Flow {
     model::Decision decision = life_.decide(connect.operation, now);
     if (life_.match().other) {
       decision.outcome = model::Outcome::deny;
-      decision.causes = {{.rule = "ambiguous target",
-                          .text = fmt::format("{} is listed by target {} and by target {}",
-                                              origin_.destination.to_string(), life_.match().target->name,
-                                              life_.match().other->name)}};
+      decision.causes = {
+          {.rule = "ambiguous target",
+           .text = fmt::format("{} is listed by target {} and by target {}", origin_.destination.to_string(),
+                               life_.match().target->name, life_.match().other->name)}};
     }
-    life_.judge(connect, std::move(decision), {.statement = "connect " + origin_.destination.to_string()}, now, actions);
+    life_.judge(connect, std::move(decision), {.statement = "connect " + origin_.destination.to_string()}, now,
+                actions);
     if (life_.target()) {
       layer_ = make_layer(life_.target()->protocol);
     } else {

@@ -62,8 +62,8 @@ LiveOperation& OperationLife::open(model::OperationBody body, model::OperationId
 
 model::Decision OperationLife::decide(const model::Operation& operation, const Now& now) const {
   if (!record_trouble_.empty())
-    return {.causes = {{.rule = "record", .text = fmt::format("the session record cannot be written: {}",
-                                                              record_trouble_)}}};
+    return {.causes = {
+                {.rule = "record", .text = fmt::format("the session record cannot be written: {}", record_trouble_)}}};
   return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
 }
 
@@ -107,12 +107,13 @@ void OperationLife::answer(LiveOperation& live, bool approved, const std::string
   const bool released = approved && again.outcome != model::Outcome::deny;
   live.stage = released ? Stage::released : Stage::refused;
   // Masks and limits of today, not of when it was asked.
-  if (again.outcome == model::Outcome::deny) live.decision = again;
-  else live.decision.obligations = again.obligations;
+  if (again.outcome == model::Outcome::deny)
+    live.decision = again;
+  else
+    live.decision.obligations = again.obligations;
   live.decision.outcome = released ? model::Outcome::allow : model::Outcome::deny;
   live.decision.causes.push_back(
-      {.rule = "hold",
-       .text = approved ? fmt::format("approved by {}", by) : fmt::format("held, and {}", by)});
+      {.rule = "hold", .text = approved ? fmt::format("approved by {}", by) : fmt::format("held, and {}", by)});
   append(model::OperationDecided{.id = live.operation.id,
                                  .parent = live.operation.parent,
                                  .kind = std::string(model::kind_of(live.operation)),

@@ -148,8 +148,9 @@ bool Conversation::on_bind(const Frame& frame, Turn& turn) {
     return true;
   }
   if (!found.value && !transparent_) {
-    refuse(0, {.error_sqlstate = "26000",
-               .error_message = fmt::format("prepared statement \"{}\" does not exist", printable(bind->statement, 63))},
+    refuse(0,
+           {.error_sqlstate = "26000",
+            .error_message = fmt::format("prepared statement \"{}\" does not exist", printable(bind->statement, 63))},
            false, turn);
     return true;
   }
@@ -169,8 +170,9 @@ bool Conversation::on_execute(const Frame& frame, Turn& turn) {
   if (found.wait && !queue_.empty()) return wait_for(Blocked::drain, turn), false;
   if (!found.value || !found.value->prepared) {
     if (transparent_) return forward(frame, Kind::execute, {}, turn), true;
-    refuse(0, {.error_sqlstate = "34000",
-               .error_message = fmt::format("portal \"{}\" does not exist", printable(execute->portal, 63))},
+    refuse(0,
+           {.error_sqlstate = "34000",
+            .error_message = fmt::format("portal \"{}\" does not exist", printable(execute->portal, 63))},
            false, turn);
     return true;
   }
@@ -213,8 +215,8 @@ bool Conversation::on_describe(const Frame& frame, Turn& turn) {
     ticket.portal = found.value;
     if (ticket.portal) ticket.portal->describe_in_flight = true;
   }
-  forward(frame, describe->kind == Named::portal ? Kind::describe_portal : Kind::describe_statement,
-          std::move(ticket), turn);
+  forward(frame, describe->kind == Named::portal ? Kind::describe_portal : Kind::describe_statement, std::move(ticket),
+          turn);
   return true;
 }
 
@@ -237,14 +239,16 @@ bool Conversation::begin_large(const Large& large, Turn& turn) {
     portal->prepared = found.value;
     portal->parameters = {fmt::format("<{} bytes of parameters>", large.header.body_bytes())};
     names_.portals.pending(std::string(names->portal), portal, names_.batch);
-    if (!push(Kind::bind, {.defines_portal = true, .name = std::string(names->portal), .portal = portal}, turn)) agent_rest_forwarded_ = false;
+    if (!push(Kind::bind, {.defines_portal = true, .name = std::string(names->portal), .portal = portal}, turn))
+      agent_rest_forwarded_ = false;
   } else if (large.header.type != frontend::kCopyData && agent_rest_forwarded_) {
     const bool with_sync = large.header.type == frontend::kQuery || large.header.type == frontend::kFunctionCall;
     agent_rest_forwarded_ = false;
-    refuse(0, {.error_sqlstate = "54000",
-               .error_message = fmt::format("a {} of {} bytes is more than can be judged",
-                                            type_name(Side::agent, large.header.type), large.header.frame_bytes()),
-               .error_hint = "use COPY for bulk data"},
+    refuse(0,
+           {.error_sqlstate = "54000",
+            .error_message = fmt::format("a {} of {} bytes is more than can be judged",
+                                         type_name(Side::agent, large.header.type), large.header.frame_bytes()),
+            .error_hint = "use COPY for bulk data"},
            with_sync, turn);
   }
   agent_rest_ = PassThrough(large.header.frame_bytes());
@@ -358,9 +362,12 @@ std::vector<std::string> Conversation::record_parameters(const Bind& bind, const
       if (literal.parameter == number && !hidden) hidden = literal.password ? "<secret>" : hide(literal, *value);
     if (!hidden) hidden = hide({}, *value);
     const bool text = bind.parameter_formats.of(static_cast<size_t>(number - 1)) == kTextFormat;
-    if (hidden) out.push_back(std::move(*hidden));
-    else if (text && is_valid_utf8(*value)) out.emplace_back(value->substr(0, limits::kRecordParameterBytesMax));
-    else out.push_back(fmt::format("<{} bytes>", value->size()));
+    if (hidden)
+      out.push_back(std::move(*hidden));
+    else if (text && is_valid_utf8(*value))
+      out.emplace_back(value->substr(0, limits::kRecordParameterBytesMax));
+    else
+      out.push_back(fmt::format("<{} bytes>", value->size()));
   }
   return out;
 }

@@ -103,7 +103,8 @@ const std::string* CatalogueCache::function_name(uint32_t oid) const {
 }
 
 bool CatalogueCache::expire(const Now& now) {
-  if (empty_ || now.monotonic_ns - oldest_monotonic_ns_ <= limits::kCatalogueFactMaxAgeMs * kNanosPerMilli) return false;
+  if (empty_ || now.monotonic_ns - oldest_monotonic_ns_ <= limits::kCatalogueFactMaxAgeMs * kNanosPerMilli)
+    return false;
   invalidate();
   return true;
 }
@@ -118,9 +119,12 @@ void CatalogueCache::invalidate() {
 }
 
 void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
-  const std::string schemas = text_array(request.relations, [](const auto& n) -> auto& { return n.schema; });
-  const std::string names = text_array(request.relations, [](const auto& n) -> auto& { return n.name; });
-  const std::string functions = text_array(request.functions, [](const auto& n) -> auto& { return n.name; });
+  const std::string schemas = text_array(
+      request.relations, [](const auto& n) -> auto& { return n.schema; });
+  const std::string names = text_array(
+      request.relations, [](const auto& n) -> auto& { return n.name; });
+  const std::string functions = text_array(
+      request.functions, [](const auto& n) -> auto& { return n.name; });
   const std::string oids = text_array(request.function_oids, [](uint32_t oid) { return std::to_string(oid); });
   const postgres::Value parameters[] = {schemas, names, functions, oids};
   postgres::append_parse(out, kLookupName, lookup_sql());

@@ -12,20 +12,45 @@ namespace {
 
 // PostgreSQL 15 documentation, table 24.1, beside the names that iconv knows. MULE_INTERNAL has none.
 constexpr std::array<std::pair<std::string_view, const char*>, 39> kIconvNames = {{
-    {"BIG5", "BIG5-HKSCS"},     {"EUC_CN", "EUC-CN"},       {"EUC_JP", "EUC-JP"},
-    {"EUC_JIS_2004", "EUC-JISX0213"},                       {"EUC_KR", "EUC-KR"},
-    {"EUC_TW", "EUC-TW"},       {"GB18030", "GB18030"},     {"GBK", "GBK"},
-    {"ISO_8859_5", "ISO-8859-5"}, {"ISO_8859_6", "ISO-8859-6"}, {"ISO_8859_7", "ISO-8859-7"},
-    {"ISO_8859_8", "ISO-8859-8"}, {"JOHAB", "JOHAB"},       {"KOI8R", "KOI8-R"},
-    {"KOI8U", "KOI8-U"},        {"LATIN1", "ISO-8859-1"},   {"LATIN2", "ISO-8859-2"},
-    {"LATIN3", "ISO-8859-3"},   {"LATIN4", "ISO-8859-4"},   {"LATIN5", "ISO-8859-9"},
-    {"LATIN6", "ISO-8859-10"},  {"LATIN7", "ISO-8859-13"},  {"LATIN8", "ISO-8859-14"},
-    {"LATIN9", "ISO-8859-15"},  {"LATIN10", "ISO-8859-16"}, {"SJIS", "CP932"},
-    {"SHIFT_JIS_2004", "SHIFT_JISX0213"},                   {"UHC", "CP949"},
-    {"WIN866", "CP866"},        {"WIN874", "CP874"},        {"WIN1250", "CP1250"},
-    {"WIN1251", "CP1251"},      {"WIN1252", "CP1252"},      {"WIN1253", "CP1253"},
-    {"WIN1254", "CP1254"},      {"WIN1255", "CP1255"},      {"WIN1256", "CP1256"},
-    {"WIN1257", "CP1257"},      {"WIN1258", "CP1258"},
+    {"BIG5", "BIG5-HKSCS"},
+    {"EUC_CN", "EUC-CN"},
+    {"EUC_JP", "EUC-JP"},
+    {"EUC_JIS_2004", "EUC-JISX0213"},
+    {"EUC_KR", "EUC-KR"},
+    {"EUC_TW", "EUC-TW"},
+    {"GB18030", "GB18030"},
+    {"GBK", "GBK"},
+    {"ISO_8859_5", "ISO-8859-5"},
+    {"ISO_8859_6", "ISO-8859-6"},
+    {"ISO_8859_7", "ISO-8859-7"},
+    {"ISO_8859_8", "ISO-8859-8"},
+    {"JOHAB", "JOHAB"},
+    {"KOI8R", "KOI8-R"},
+    {"KOI8U", "KOI8-U"},
+    {"LATIN1", "ISO-8859-1"},
+    {"LATIN2", "ISO-8859-2"},
+    {"LATIN3", "ISO-8859-3"},
+    {"LATIN4", "ISO-8859-4"},
+    {"LATIN5", "ISO-8859-9"},
+    {"LATIN6", "ISO-8859-10"},
+    {"LATIN7", "ISO-8859-13"},
+    {"LATIN8", "ISO-8859-14"},
+    {"LATIN9", "ISO-8859-15"},
+    {"LATIN10", "ISO-8859-16"},
+    {"SJIS", "CP932"},
+    {"SHIFT_JIS_2004", "SHIFT_JISX0213"},
+    {"UHC", "CP949"},
+    {"WIN866", "CP866"},
+    {"WIN874", "CP874"},
+    {"WIN1250", "CP1250"},
+    {"WIN1251", "CP1251"},
+    {"WIN1252", "CP1252"},
+    {"WIN1253", "CP1253"},
+    {"WIN1254", "CP1254"},
+    {"WIN1255", "CP1255"},
+    {"WIN1256", "CP1256"},
+    {"WIN1257", "CP1257"},
+    {"WIN1258", "CP1258"},
 }};
 
 bool is_ascii(std::string_view text) {
@@ -54,8 +79,11 @@ bool is_utf8_encoding(std::string_view encoding) { return encoding == "UTF8" || 
 bool is_valid_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : (lead & 0xf0) == 0xe0 ? 3
-                          : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    const size_t length = lead < 0x80                   ? 1
+                          : lead >= 0xc2 && lead < 0xe0 ? 2
+                          : (lead & 0xf0) == 0xe0       ? 3
+                          : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                        : 0;
     if (length == 0 || i + length > text.size()) return false;
     for (size_t k = 1; k < length; ++k)
       if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;

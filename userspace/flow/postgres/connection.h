@@ -19,12 +19,12 @@ struct PostgresConnection {
   StreamBuffer from_agent;
   StreamBuffer from_server;
   Leg upstream = kUpstreamLeg;
-  std::string user;      ///< as the agent asked
+  std::string user;  ///< as the agent asked
   std::string database;
   bool replication = false;
   std::map<std::string, std::string, std::less<>> parameters;  ///< latest ParameterStatus of each
   postgres::TransactionStatus status = postgres::TransactionStatus::idle;
-  bool over = false;     ///< Finish was asked for; nothing more may be sent
+  bool over = false;  ///< Finish was asked for; nothing more may be sent
 };
 
 /// Ends the flow with an ErrorResponse of severity FATAL to the agent.

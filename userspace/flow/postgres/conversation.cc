@@ -38,11 +38,15 @@ void Conversation::on_event(const Event& event, Turn& turn) {
     }
     pump_agent(turn);
   } else if (const auto* eof = std::get_if<Eof>(&event)) {
-    if (eof->leg == kAgentLeg) end_normally(connection_, "agent closed", turn);
-    else if (eof->leg == connection_.upstream) end_normally(connection_, "target closed", turn);
+    if (eof->leg == kAgentLeg)
+      end_normally(connection_, "agent closed", turn);
+    else if (eof->leg == connection_.upstream)
+      end_normally(connection_, "target closed", turn);
   } else if (const auto* failed = std::get_if<Failed>(&event)) {
-    if (failed->leg == kAgentLeg) end_normally(connection_, "agent: " + failed->reason, turn);
-    else if (failed->leg == connection_.upstream) end_normally(connection_, "target: " + failed->reason, turn);
+    if (failed->leg == kAgentLeg)
+      end_normally(connection_, "agent: " + failed->reason, turn);
+    else if (failed->leg == connection_.upstream)
+      end_normally(connection_, "target: " + failed->reason, turn);
   } else if (const auto* failed = std::get_if<RecordFailed>(&event)) {
     life_.record_failed(failed->reason);
     if (!server_rest_.done()) return end_silently(connection_, "record failed", turn);

@@ -54,7 +54,7 @@ class Conversation {
   /// An operation that runs.
   struct Running {
     std::shared_ptr<const sql::Analysis> analysis;
-    std::string text;      ///< UTF-8, while names it defines may have to be remembered
+    std::string text;  ///< UTF-8, while names it defines may have to be remembered
     uint64_t meaning = 0;
     size_t statement = 0;  ///< index of the one being answered
     bool tainted = false;  ///< errors and computed columns may carry masked values
@@ -156,24 +156,24 @@ class Conversation {
   std::unordered_map<model::OperationId, Running> running_;
   SessionNames names_;
   CatalogueCache catalogue_;
-  model::Obligations in_force_;    ///< masks and limits of this agent on this target, whatever the statement
+  model::Obligations in_force_;  ///< masks and limits of this agent on this target, whatever the statement
   std::shared_ptr<const mask::DetectorSet> detectors_;
-  uint64_t meaning_ = 1;           ///< epoch of what names mean in this session
-  size_t moving_meaning_ = 0;      ///< messages in flight that may change it
+  uint64_t meaning_ = 1;       ///< epoch of what names mean in this session
+  size_t moving_meaning_ = 0;  ///< messages in flight that may change it
   size_t moving_lexing_ = 0;
   bool moved_in_transaction_ = false;
-  bool transparent_ = false;       ///< policy allows whatever a statement may do, and masks nothing
+  bool transparent_ = false;  ///< policy allows whatever a statement may do, and masks nothing
   Blocked blocked_ = Blocked::no;
   bool unanswered_since_flush_ = false;
-  bool batch_open_ = false;        ///< extended messages sent since the last Sync
+  bool batch_open_ = false;  ///< extended messages sent since the last Sync
   std::optional<Front> front_;
-  postgres::PassThrough agent_rest_;   ///< of a large message being passed or dropped
+  postgres::PassThrough agent_rest_;  ///< of a large message being passed or dropped
   bool agent_rest_forwarded_ = false;
   postgres::PassThrough server_rest_;
   bool server_rest_relayed_ = false;
   bool lookup_failed_ = false;
   bool agent_reading_ = true;
-  int64_t expires_wall_ns_ = 0;    ///< the connection's decision must be taken again then
+  int64_t expires_wall_ns_ = 0;  ///< the connection's decision must be taken again then
   std::string refused_portal_;
 };
 

@@ -71,7 +71,8 @@ Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql
     if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
     const auto encoding = connection_.parameters.find("client_encoding");
     auto utf8 = to_utf8(text, encoding == connection_.parameters.end() ? "UTF8" : encoding->second);
-    front_->analysis = utf8 ? analyse(*utf8, turn) : unknown_analysis("text is not in the client_encoding", text.size());
+    front_->analysis =
+        utf8 ? analyse(*utf8, turn) : unknown_analysis("text is not in the client_encoding", text.size());
     if (!front_->analysis) return Verdict::wait;
     front_->text = utf8 ? std::move(*utf8) : "";
     front_->effects = all_effects(*front_->analysis);
@@ -246,10 +247,9 @@ void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis*
 }
 
 RecordText Conversation::record_text(const std::string& text, const sql::Analysis& analysis) const {
-  return {.statement = sql::redact(text, analysis.statements,
-                                   [&](const sql::Literal& literal, std::string_view value) {
-                                     return hide(literal, value);
-                                   }),
+  return {.statement =
+              sql::redact(text, analysis.statements,
+                          [&](const sql::Literal& literal, std::string_view value) { return hide(literal, value); }),
           .shape = analysis.shape};
 }
 

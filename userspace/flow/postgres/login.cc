@@ -21,13 +21,18 @@ void Login::on_event(const Event& event, Turn& turn) {
       connection_.from_agent.append(bytes->bytes);
       if (connection_.from_agent.size() > limits::kPgAuthMessageBytesMax)
         return violation("more bytes than a login has use for", turn);
-      if (state_ == State::startup) read_startup(turn);
-      else if (state_ == State::proving_agent) read_proof(turn);
-      else if (state_ == State::authenticating) read_passed_password(turn);
+      if (state_ == State::startup)
+        read_startup(turn);
+      else if (state_ == State::proving_agent)
+        read_proof(turn);
+      else if (state_ == State::authenticating)
+        read_passed_password(turn);
     } else if (bytes->leg == connection_.upstream) {
       connection_.from_server.append(bytes->bytes);
-      if (state_ == State::ssl_asked) read_ssl_answer(turn);
-      else read_server(turn);
+      if (state_ == State::ssl_asked)
+        read_ssl_answer(turn);
+      else
+        read_server(turn);
     }
   } else if (const auto* secured = std::get_if<Secured>(&event)) {
     if (secured->leg == kAgentLeg) {
@@ -42,11 +47,15 @@ void Login::on_event(const Event& event, Turn& turn) {
   } else if (std::holds_alternative<Dialled>(event)) {
     on_dialled(turn);
   } else if (const auto* eof = std::get_if<Eof>(&event)) {
-    if (eof->leg == kAgentLeg) end_normally(connection_, "agent closed before it was logged in", turn);
-    else if (eof->leg == connection_.upstream) server_went("target closed before the login was over", turn);
+    if (eof->leg == kAgentLeg)
+      end_normally(connection_, "agent closed before it was logged in", turn);
+    else if (eof->leg == connection_.upstream)
+      server_went("target closed before the login was over", turn);
   } else if (const auto* failed = std::get_if<Failed>(&event)) {
-    if (failed->leg == kAgentLeg) end_normally(connection_, "agent: " + failed->reason, turn);
-    else if (failed->leg == connection_.upstream) server_went(failed->reason, turn);
+    if (failed->leg == kAgentLeg)
+      end_normally(connection_, "agent: " + failed->reason, turn);
+    else if (failed->leg == connection_.upstream)
+      server_went(failed->reason, turn);
   } else if (const auto* failed = std::get_if<RecordFailed>(&event)) {
     life.record_failed(failed->reason);
     if (startup_) refuse_if_denied(nullptr, turn);
@@ -63,13 +72,15 @@ void Login::on_event(const Event& event, Turn& turn) {
   } else if (std::holds_alternative<Tick>(event)) {
     if (state_ == State::held) {
       for (model::OperationId id : {model::OperationId{0}, startup_operation_})
-        if (LiveOperation* live = life.find(id); live && live->hold_deadline_ns &&
-                                                 live->hold_deadline_ns <= turn.now.monotonic_ns)
+        if (LiveOperation* live = life.find(id);
+            live && live->hold_deadline_ns && live->hold_deadline_ns <= turn.now.monotonic_ns)
           life.answer(*live, false, "nobody answered in time", turn.now, turn.actions);
       after_judgement(turn);
     } else if (state_ != State::cancelling && turn.now.monotonic_ns >= deadline_ns_) {
-      if (startup_) refuse("08006", "the login took longer than it may", "", turn);
-      else end_silently(connection_, "no StartupMessage in time", turn);
+      if (startup_)
+        refuse("08006", "the login took longer than it may", "", turn);
+      else
+        end_silently(connection_, "no StartupMessage in time", turn);
     }
   }
 }
@@ -164,7 +175,8 @@ void Login::on_dialled(Turn& turn) {
 void Login::read_ssl_answer(Turn& turn) {
   const std::string_view answer = connection_.from_server.readable();
   if (answer.empty()) return;
-  if (answer.size() > 1 && answer.front() != 'E') return violation("target sent bytes in clear behind its TLS answer", turn);
+  if (answer.size() > 1 && answer.front() != 'E')
+    return violation("target sent bytes in clear behind its TLS answer", turn);
   const char verdict = answer.front();
   const policy::Target& target = *connection_.life.target();
   if (verdict == 'S') {
@@ -182,8 +194,9 @@ void Login::read_ssl_answer(Turn& turn) {
     connection_.from_server.clear();
     send_startup(turn);
   } else {
-    refuse("08001", fmt::format("target {} refuses TLS, which its tls.mode {} requires", target.name,
-                                policy::to_string(target.tls_mode)),
+    refuse("08001",
+           fmt::format("target {} refuses TLS, which its tls.mode {} requires", target.name,
+                       policy::to_string(target.tls_mode)),
            "turn on ssl at the server, or change tls.mode", turn);
   }
 }
@@ -294,8 +307,7 @@ void Login::on_authentication(const postgres::Frame& frame, Turn& turn) {
   auto request = postgres::parse_authentication(frame.body);
   if (!request) return violation("target: " + request.error().what, turn);
   if (!own_login_) return pass_authentication(*request, frame, turn);
-  auto answer =
-      own_login_->on_request(*request, connection_.life.services().random_bytes(postgres::kScramNonceBytes));
+  auto answer = own_login_->on_request(*request, connection_.life.services().random_bytes(postgres::kScramNonceBytes));
   if (!answer)
     return refuse("28000", fmt::format("target {}: {}", connection_.life.target()->name, answer.error().what),
                   answer.error().hint, turn);
@@ -310,9 +322,10 @@ void Login::pass_authentication(const postgres::Authentication& request, const p
   const policy::Target& target = *connection_.life.target();
   if (request.kind != Kind::ok) passed_method_ = method_of(request.kind);
   if (passed_method_ < target.auth_min) {
-    return refuse("28000", fmt::format("target {} asks for a method below auth.min {}", target.name,
-                                       policy::to_string(target.auth_min)),
-                  "raise the server to scram-sha-256, or lower auth.min of the Target", turn);
+    return refuse(
+        "28000",
+        fmt::format("target {} asks for a method below auth.min {}", target.name, policy::to_string(target.auth_min)),
+        "raise the server to scram-sha-256, or lower auth.min of the Target", turn);
   }
   if (request.kind == Kind::ok) state_ = State::settling;
   password_expected_ = request.kind != Kind::ok && request.kind != Kind::sasl_final;
@@ -365,8 +378,9 @@ bool Login::retry_with_tls(Turn& turn) {
 void Login::server_went(std::string reason, Turn& turn) {
   if (state_ == State::cancelling) return end_normally(connection_, "cancel request passed on", turn);
   const OperationLife& life = connection_.life;
-  refuse("08001", fmt::format("target {} at {}: {}", life.target() ? life.target()->name : "",
-                              life.origin().destination.to_string(), reason),
+  refuse("08001",
+         fmt::format("target {} at {}: {}", life.target() ? life.target()->name : "",
+                     life.origin().destination.to_string(), reason),
          "", turn);
 }
 

@@ -25,17 +25,17 @@ class Login {
 
  private:
   enum class State : uint8_t {
-    startup,          ///< SSLRequest, GSSENCRequest, CancelRequest or StartupMessage
-    securing_agent,   ///< TLS handshake with the agent
-    held,             ///< the connection or its StartupMessage waits for a human
-    proving_agent,    ///< SCRAM with the agent, by the role's verifier
+    startup,         ///< SSLRequest, GSSENCRequest, CancelRequest or StartupMessage
+    securing_agent,  ///< TLS handshake with the agent
+    held,            ///< the connection or its StartupMessage waits for a human
+    proving_agent,   ///< SCRAM with the agent, by the role's verifier
     dialling,
-    ssl_asked,        ///< SSLRequest sent to the server
+    ssl_asked,  ///< SSLRequest sent to the server
     securing_server,
     authenticating,
-    settling,         ///< AuthenticationOk came: parameters, cancel key
+    settling,  ///< AuthenticationOk came: parameters, cancel key
     ready,
-    cancelling,       ///< a CancelRequest was passed on; the server closes
+    cancelling,  ///< a CancelRequest was passed on; the server closes
   };
 
   // startup.cc: the agent's first packets

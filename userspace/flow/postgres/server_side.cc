@@ -50,8 +50,10 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
         if (!status) return violation("target: " + status.error().what, turn), false;
         connection_.parameters[std::string(status->name)] = std::string(status->value);
       }
-      if (frame.type == backend::kNoticeResponse) on_notice(frame, turn);
-      else relay(frame.raw, turn);
+      if (frame.type == backend::kNoticeResponse)
+        on_notice(frame, turn);
+      else
+        relay(frame.raw, turn);
       return true;
     case Answer::Belongs::connection:
       relay(frame.raw, turn);
@@ -116,8 +118,8 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       if (running && running->detectors) {
         if (copy->binary) {
           LiveOperation* live = live_of(ticket);
-          live->decision.causes = {{.rule = "mask detectors",
-                                    .text = "COPY in binary format cannot be searched for what must be masked"}};
+          live->decision.causes = {
+              {.rule = "mask detectors", .text = "COPY in binary format cannot be searched for what must be masked"}};
           live->decision.hint = "use COPY in text or csv format, or SELECT";
           return cut(*live, turn);
         }
@@ -166,8 +168,8 @@ void Conversation::plan_masking(Running& running) {
   std::vector<std::shared_ptr<const sql::RelationFact>> relations;
   for (const sql::Statement& statement : running.analysis->statements)
     relations.insert(relations.end(), statement.relations.begin(), statement.relations.end());
-  running.masking = RowMasking(running.obligations, running.fields, relations, running.tainted,
-                               life_.facts().masker, running.detectors);
+  running.masking = RowMasking(running.obligations, running.fields, relations, running.tainted, life_.facts().masker,
+                               running.detectors);
   running.planned = true;
 }
 
@@ -190,8 +192,10 @@ void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
   std::string& out = turn.actions.send(kAgentLeg);
   const size_t start = out.size();
   const bool as_described = row->values.size() == running->fields.size();
-  if (running->masking.touches() || !as_described) live->result.masked_values += running->masking.apply(*row, out);
-  else out += frame.raw;
+  if (running->masking.touches() || !as_described)
+    live->result.masked_values += running->masking.apply(*row, out);
+  else
+    out += frame.raw;
   const std::string_view sent = std::string_view(out).substr(start);
   live->result.bytes_to_agent += sent.size();
   life_.bytes_to_agent() += sent.size();
@@ -205,9 +209,12 @@ void Conversation::record_row(Running& running, std::string_view message) {
   std::vector<std::optional<std::string>> values;
   for (const Value value : row->values) {
     const bool text = values.size() < running.fields.size() && running.fields[values.size()].format == kTextFormat;
-    if (!value) values.emplace_back(std::nullopt);
-    else if (text && is_valid_utf8(*value)) values.emplace_back(value->substr(0, limits::kRecordParameterBytesMax));
-    else values.emplace_back(fmt::format("<{} bytes>", value->size()));
+    if (!value)
+      values.emplace_back(std::nullopt);
+    else if (text && is_valid_utf8(*value))
+      values.emplace_back(value->substr(0, limits::kRecordParameterBytesMax));
+    else
+      values.emplace_back(fmt::format("<{} bytes>", value->size()));
   }
   running.rows.rows.push_back(std::move(values));
   ++running.rows_recorded;
@@ -310,7 +317,8 @@ void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
   const bool withheld = (running && running->tainted) || (!running && !in_force_.columns.empty());
   if (live) {
     live->result.sqlstate = printable(report->sqlstate(), 5);
-    const std::string message = withheld ? "text withheld" : printable(report->message(), limits::kRecordParameterBytesMax);
+    const std::string message =
+        withheld ? "text withheld" : printable(report->message(), limits::kRecordParameterBytesMax);
     live->result.error = hide({}, message).value_or(message);
   }
   if (!withheld) return relay(frame.raw, turn);
@@ -363,15 +371,15 @@ void Conversation::begin_large_answer(const Large& large, Turn& turn) {
   const char type = large.header.type;
   const Answer answer = queue_.on_backend(type);
   Ticket* ticket = answer.belongs == Answer::Belongs::entry ? ticket_of(answer.entry.id) : nullptr;
-  if (!ticket || (type != backend::kDataRow && type != backend::kCopyData &&
-                  type != backend::kFunctionCallResponse))
-    return violation(fmt::format("target: a {} of {} bytes", type_name(Side::server, type),
-                                 large.header.frame_bytes()), turn);
+  if (!ticket || (type != backend::kDataRow && type != backend::kCopyData && type != backend::kFunctionCallResponse))
+    return violation(fmt::format("target: a {} of {} bytes", type_name(Side::server, type), large.header.frame_bytes()),
+                     turn);
   Running* running = running_of(*ticket);
   LiveOperation* live = live_of(*ticket);
   if (running && (!running->obligations.columns.empty() || running->detectors) && live) {
-    live->decision.causes = {{.rule = "limit", .text = fmt::format("a value of {} bytes is more than can be masked",
-                                                                   large.header.frame_bytes())}};
+    live->decision.causes = {
+        {.rule = "limit",
+         .text = fmt::format("a value of {} bytes is more than can be masked", large.header.frame_bytes())}};
     return cut(*live, turn);
   }
   if (live) {
@@ -397,17 +405,23 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
   if (ticket.moves_lexing && moving_lexing_ > 0) --moving_lexing_;
   ticket.moves_meaning = ticket.moves_lexing = false;
   if (ticket.prepared) {
-    if (succeeded) names_.statements.defined(ticket.name, ticket.prepared);
-    else names_.statements.not_defined(ticket.name, ticket.prepared);
+    if (succeeded)
+      names_.statements.defined(ticket.name, ticket.prepared);
+    else
+      names_.statements.not_defined(ticket.name, ticket.prepared);
   } else if (ticket.portal && ticket.operation == 0) {
     if (!ticket.portal->described) ticket.portal->describe_in_flight = false;
     if (ticket.defines_portal) {
-      if (succeeded) names_.portals.defined(ticket.name, ticket.portal);
-      else names_.portals.not_defined(ticket.name, ticket.portal);
+      if (succeeded)
+        names_.portals.defined(ticket.name, ticket.portal);
+      else
+        names_.portals.not_defined(ticket.name, ticket.portal);
     }
   } else if (ticket.closes && succeeded) {
-    if (ticket.named == Named::statement) names_.statements.dropped(ticket.name);
-    else names_.portals.dropped(ticket.name);
+    if (ticket.named == Named::statement)
+      names_.statements.dropped(ticket.name);
+    else
+      names_.portals.dropped(ticket.name);
   }
   if (ticket.operation != 0) end_operation(ticket.operation, turn);
 }

@@ -20,22 +20,22 @@ namespace sallyport::flow {
 
 /// A statement that was judged once and can run many times.
 struct Prepared {
-  std::string text;                                 ///< UTF-8, as judged
-  std::shared_ptr<const sql::Analysis> analysis;    ///< by the facts of `meaning`
+  std::string text;                               ///< UTF-8, as judged
+  std::shared_ptr<const sql::Analysis> analysis;  ///< by the facts of `meaning`
   std::vector<model::Effect> effects;
-  uint64_t meaning = 0;                             ///< the session's meaning epoch then
-  model::OperationId operation = 0;                 ///< the Parse in the record
+  uint64_t meaning = 0;              ///< the session's meaning epoch then
+  model::OperationId operation = 0;  ///< the Parse in the record
 };
 
 /// A statement bound to parameters, maybe running.
 struct Portal {
   std::shared_ptr<Prepared> prepared;
-  std::vector<std::string> parameters;              ///< as they may be recorded
-  bool declared = false;                            ///< by DECLARE: WITH HOLD may outlive the transaction
-  bool described = false;                           ///< `fields` came from the server for this portal
+  std::vector<std::string> parameters;  ///< as they may be recorded
+  bool declared = false;                ///< by DECLARE: WITH HOLD may outlive the transaction
+  bool described = false;               ///< `fields` came from the server for this portal
   bool describe_in_flight = false;
-  std::vector<postgres::Field> fields;              ///< without their names
-  std::vector<std::string> columns;                 ///< the names
+  std::vector<postgres::Field> fields;  ///< without their names
+  std::vector<std::string> columns;     ///< the names
 };
 
 /// One of the two namespaces.

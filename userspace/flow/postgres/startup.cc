@@ -101,8 +101,7 @@ void Login::on_startup(const postgres::StartupMessage& startup, Turn& turn) {
   connection_.replication = asks_for_replication(startup);
   OperationLife& life = connection_.life;
   if (refuse_if_denied(life.find(0), turn)) return;
-  if (connection_.user.empty())
-    return refuse("28000", "no PostgreSQL user name specified in startup packet", "", turn);
+  if (connection_.user.empty()) return refuse("28000", "no PostgreSQL user name specified in startup packet", "", turn);
   if (life.target()->agent_tls == policy::AgentTls::require && !agent_secured_)
     return refuse("28000", fmt::format("target {} requires TLS from its agents", life.target()->name),
                   "connect with sslmode=require", turn);

@@ -16,7 +16,8 @@ using model::ObjectKind;
 Effect setting(std::string name) {
   std::ranges::transform(name, name.begin(), [](unsigned char c) { return c < 0x80 ? std::tolower(c) : c; });
   std::ranges::replace(name, '-', '_');
-  return {.statement_class = "startup", .kind = ObjectKind::setting, .object = std::move(name), .access = Access::write};
+  return {
+      .statement_class = "startup", .kind = ObjectKind::setting, .object = std::move(name), .access = Access::write};
 }
 
 Effect unknown(std::string because) {
@@ -72,9 +73,8 @@ bool asks_for_replication(const postgres::StartupMessage& startup) {
   static constexpr std::string_view kNo[] = {"false", "off", "no", "0"};
   std::string lower(*value);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::ranges::none_of(kNo, [&](std::string_view no) {
-    return !lower.empty() && no.starts_with(lower) && lower != "o";
-  });
+  return std::ranges::none_of(
+      kNo, [&](std::string_view no) { return !lower.empty() && no.starts_with(lower) && lower != "o"; });
 }
 
 model::Sql startup_operation(const postgres::StartupMessage& startup) {

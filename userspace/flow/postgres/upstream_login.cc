@@ -28,8 +28,8 @@ AuthMethod method_of(Kind kind) {
 UpstreamLogin::UpstreamLogin(std::string user, Secret password, AuthMethod minimum, Channel channel)
     : user_(std::move(user)), password_(std::move(password)), minimum_(minimum), channel_(std::move(channel)) {}
 
-UpstreamLogin::UpstreamLogin(std::string user, postgres::ScramVerifier verifier, Secret client_key,
-                             AuthMethod minimum, Channel channel)
+UpstreamLogin::UpstreamLogin(std::string user, postgres::ScramVerifier verifier, Secret client_key, AuthMethod minimum,
+                             Channel channel)
     : user_(std::move(user)),
       verifier_(std::move(verifier)),
       client_key_(std::move(client_key)),
@@ -44,9 +44,9 @@ Result<std::string> UpstreamLogin::on_request(const postgres::Authentication& re
     return fail("server asks for GSSAPI, SSPI or Kerberos, which a credential file cannot answer",
                 "let pg_hba.conf ask for scram-sha-256");
   if (method < minimum_)
-    return fail(fmt::format("server asks for {}, below auth.min {}", policy::to_string(method),
-                            policy::to_string(minimum_)),
-                "raise the server to scram-sha-256, or lower auth.min of the Target");
+    return fail(
+        fmt::format("server asks for {}, below auth.min {}", policy::to_string(method), policy::to_string(minimum_)),
+        "raise the server to scram-sha-256, or lower auth.min of the Target");
   if (method != AuthMethod::scram_sha_256) {
     if (!channel_.proven)
       return fail(fmt::format("server asks for {} and has not proven to be the Target", policy::to_string(method)),
@@ -102,9 +102,9 @@ Result<std::string> UpstreamLogin::start_scram(const postgres::Authentication& r
 
 Result<std::string> UpstreamLogin::on_ok() {
   if (used_ < minimum_)
-    return fail(fmt::format("server asks for {}, below auth.min {}", policy::to_string(used_),
-                            policy::to_string(minimum_)),
-                "let pg_hba.conf ask for scram-sha-256, or set auth.min of the Target to none");
+    return fail(
+        fmt::format("server asks for {}, below auth.min {}", policy::to_string(used_), policy::to_string(minimum_)),
+        "let pg_hba.conf ask for scram-sha-256, or set auth.min of the Target to none");
   if (scram_ && !scram_->server_proven()) return fail("server let us in without proving that it knows the password");
   done_ = true;
   return std::string();

@@ -23,8 +23,8 @@ class UpstreamLogin {
   /// What the upstream leg is.
   struct Channel {
     bool secured = false;
-    bool proven = false;            ///< TLS verified against the Target's own name
-    std::string end_point_digest;   ///< of the server's certificate; empty: no channel binding
+    bool proven = false;           ///< TLS verified against the Target's own name
+    std::string end_point_digest;  ///< of the server's certificate; empty: no channel binding
   };
 
   UpstreamLogin(std::string user, Secret password, policy::AuthMethod minimum, Channel channel);
