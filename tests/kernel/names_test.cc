@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A diverted agent goes on seeing the connection that it asked for.
 #include <fmt/core.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "fixture.h"
@@ -17,6 +18,9 @@ std::string names(const std::string& host, uint16_t port) {
   UniqueFd fd(socket(to.family, SOCK_STREAM, 0));
   if (connect(fd.get(), to.raw(), to.size) != 0) return outcome(-1);
   auto local = endpoint_of(fd.get(), getsockname);
+  // A connection closed before it was accepted leaves no flow: wait for the acceptor's greeting.
+  pollfd greeting{fd.get(), POLLIN, 0};
+  poll(&greeting, 1, 5'000);
   return fmt::format("{} from {}", name_of(fd.get(), getpeername), local ? local->address.to_string() : "nowhere");
 }
 
