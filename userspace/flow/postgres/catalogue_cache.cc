@@ -25,7 +25,8 @@ std::string text_array(const Range& range, Get get) {
   for (const auto& item : range) {
     if (out.size() > 1) out += ',';
     out += '"';
-    for (char c : std::string_view(get(item))) {
+    const std::string text(get(item));
+    for (char c : text) {
       if (c == '"' || c == '\\') out += '\\';
       out += c;
     }
