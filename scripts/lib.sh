@@ -32,10 +32,13 @@ install_packages() {
   say "installing ${#missing[@]} packages"
   apt-get update -qq
   # PostgreSQL's package would start a server of its own, which nobody asked for.
-  mkdir -p /etc/postgresql-common
-  [ -e /etc/postgresql-common/createcluster.conf ] ||
-    { echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf; trap 'rm -f /etc/postgresql-common/createcluster.conf' EXIT; }
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  local no_cluster=/etc/postgresql-common/createcluster.conf made=
+  if [ ! -e $no_cluster ]; then
+    mkdir -p "${no_cluster%/*}" && echo 'create_main_cluster = false' > $no_cluster && made=yes
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null || die "apt-get could not install: ${missing[*]}"
+  [ -z "$made" ] || rm -f $no_cluster
 }
 
 # build DIR TYPE TARGETS [CMAKE OPTIONS...] : TARGETS is one word list.
