@@ -45,7 +45,7 @@ install_packages() {
 build() {
   local dir=$1 type=$2 targets=$3
   shift 3
-  cmake -S . -B "$dir" -G Ninja -DCMAKE_BUILD_TYPE="$type" "$@" >"$dir.cmake.log" 2>&1 ||
+  cmake -S . -B "$dir" -G Ninja -DCMAKE_BUILD_TYPE="$type" -DSALLYPORT_TESTS=ON "$@" >"$dir.cmake.log" 2>&1 ||
     { tail -20 "$dir.cmake.log" >&2; die "cmake failed, see $dir.cmake.log"; }
   # shellcheck disable=SC2086
   NINJA_STATUS='[%f/%t %es] ' ninja -C "$dir" -j "$jobs" $targets
