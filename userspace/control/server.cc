@@ -42,7 +42,8 @@ struct Connection {
 
 void send_answer(int socket, const HttpAnswer& answer) {
   DeadlineStream stream(socket, limits::kControlAnswerTimeoutMs);
-  const std::string_view reason = http::obsolete_reason(http::int_to_status(answer.status));
+  const auto words = http::obsolete_reason(http::int_to_status(answer.status));  // Boost's own view
+  const std::string_view reason(words.data(), words.size());
   const std::string head =
       fmt::format("HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                   answer.status, reason, answer.body.size() + 1);
