@@ -158,7 +158,7 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
       if (front_->facts_given_up || front_->fact_rounds >= limits::kFactRoundsMax || catalogue_.failed_for(*missing))
         return unknown_analysis("the names in it could not be looked up", text.size());
       ++front_->fact_rounds;
-      if (!get_facts({.relations = missing->relations, .functions = missing->functions}, turn)) return nullptr;
+      if (!get_facts({.facts = *missing}, turn)) return nullptr;
       continue;
     }
     if (names_.stale.empty()) return std::make_shared<sql::Analysis>(std::get<sql::Analysis>(std::move(result)));
