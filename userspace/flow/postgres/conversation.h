@@ -90,6 +90,8 @@ class Conversation {
   bool on_function_call(const postgres::Frame& frame, Turn& turn);
   bool on_describe(const postgres::Frame& frame, Turn& turn);
   void on_close(const postgres::Frame& frame, Turn& turn);
+  void on_copy_in(const postgres::Frame& frame, Turn& turn);
+  static bool may_copy_in(const Running* running);
   bool begin_large(const postgres::Large& large, Turn& turn);
   void pass_large_agent(Turn& turn);
   void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
@@ -167,6 +169,7 @@ class Conversation {
   bool unanswered_since_flush_ = false;
   bool batch_open_ = false;  ///< extended messages sent since the last Sync
   std::optional<Front> front_;
+  bool copy_in_allowed_ = false;      ///< the statement sent last was let through and may read COPY data
   postgres::PassThrough agent_rest_;  ///< of a large message being passed or dropped
   bool agent_rest_forwarded_ = false;
   postgres::PassThrough server_rest_;
