@@ -44,6 +44,26 @@ TEST(SimpleQuery, RefusalAbortsTheTransactionAsAnErrorDoes) {
   for (const std::string& ran : session.server.executed) EXPECT_EQ(ran.find("delete"), std::string::npos);
 }
 
+TEST(SimpleQuery, RowsAreCountedOnce) {
+  World world(policy_text(everything()));
+  Session session(world);
+  session.server.replies["insert into orders default values"] = {.tag = "INSERT 0 3"};
+  session.server.replies["insert into orders default values returning item"] = {
+      .fields = {column("item", kOrdersOid, 3)}, .rows = {{"pen"}, {"ink"}}, .tag = "INSERT 0 2"};
+  session.server.replies["copy orders to stdout"] = {.tag = "COPY 1", .copy_out = {"pen\n"}};
+  session.server.replies["copy orders from stdin"] = {.copy_in = true};
+  session.query("insert into orders default values");
+  session.query("insert into orders default values returning item");
+  session.query("copy orders to stdout");
+  session.query("copy orders from stdin");
+  std::string done;
+  postgres::append_copy_done(done);
+  session.say(done);
+  std::vector<uint64_t> rows;
+  for (const auto& ended : session.driver.recorded<model::OperationEnded>()) rows.push_back(ended.rows);
+  EXPECT_EQ(rows, (std::vector<uint64_t>{3, 2, 1, 1}));
+}
+
 TEST(ExtendedQuery, AllowedPassesAsItIs) {
   World world(policy_text(everything()));
   Session session(world);

@@ -65,7 +65,8 @@ class Conversation {
     bool planned = false;  ///< `masking` is for the rows that come now
     model::RowsReturned rows;
     uint64_t rows_recorded = 0;
-    bool copy_text = false;  ///< COPY out whose text the detectors read
+    uint64_t rows_before = 0;  ///< of the operation, when the statement being answered began
+    bool copy_text = false;    ///< COPY out in a format that detectors can read
   };
   enum class Blocked : uint8_t { no, drain, lookup, hold };
   enum class Verdict : uint8_t { released, refused, wait };
@@ -129,6 +130,7 @@ class Conversation {
   void on_error(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_notice(const postgres::Frame& frame, Turn& turn);
   void on_copy_data(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_function_result(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_ready(const postgres::Frame& frame, Turn& turn);
   void on_lookup_answer(const postgres::Frame& frame, const postgres::Answer& answer, Turn& turn);
   void begin_large_answer(const postgres::Large& large, Turn& turn);

@@ -230,7 +230,18 @@ Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId pa
 /// Ways out for which there is no mask yet: they are refused when a masked column is in reach.
 void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis,
                                      model::Decision& decision) const {
-  if (decision.outcome == model::Outcome::deny || decision.obligations.columns.empty()) return;
+  if (decision.outcome == model::Outcome::deny) return;
+  const bool binary_copy = analysis && std::ranges::any_of(analysis->statements, [](const sql::Statement& s) {
+                             return s.copy == sql::Statement::Copy::out && s.copy_binary;
+                           });
+  if (binary_copy && !decision.obligations.detect.empty()) {
+    decision.outcome = model::Outcome::deny;
+    decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.detect.front().mask),
+                        .text = "COPY in binary format cannot be searched for what must be masked"}};
+    decision.hint = "use COPY in text or csv format, or SELECT";
+    return;
+  }
+  if (decision.obligations.columns.empty()) return;
   std::string why;
   if (sql.source == model::Sql::Source::function_call) {
     why = "a function called by OID returns what no mask can follow; call it in a SELECT";
