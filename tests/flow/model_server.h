@@ -45,6 +45,7 @@ class ModelServer {
   std::map<std::string, Reply, std::less<>> replies;          ///< by text; any other answers CommandComplete OK
   std::map<std::string, std::string, std::less<>> relations;  ///< the look-up's JSON from "oid" on, by name
   std::set<std::string, std::less<>> shadowed;                ///< functions
+  std::optional<std::string> function_result = "hi";
   bool lookup_fails = false;
   std::string search_path_schema = "public";
   std::vector<std::string> executed;  ///< statements that ran, and parsed ones as "parse …"

@@ -295,11 +295,14 @@ void Command::copy(const CopyStmt* copy) {
       query_.expression(copy->whereClause, &scope, "copy");
     }
   }
+  for (const Node* node : pg::Nodes(copy->options)) {
+    const auto* option = pg::as<DefElem>(node);
+    if (option == nullptr || pg::view(option->defname) != "format") continue;
+    const std::string_view format = pg::text_of(option->arg);
+    out_.copy_binary = format != "text" && format != "csv";
+  }
   if (copy->filename == nullptr) {
     out_.copy = copy->is_from ? Statement::Copy::in : Statement::Copy::out;
-    for (const Node* node : pg::Nodes(copy->options))
-      if (const auto* option = pg::as<DefElem>(node); option != nullptr && pg::view(option->defname) == "format")
-        out_.copy_binary |= pg::text_of(option->arg) == "binary";
   } else if (copy->is_program) {
     object("copy", ObjectKind::program, copy->filename, Access::execute);
   } else {

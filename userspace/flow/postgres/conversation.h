@@ -65,7 +65,8 @@ class Conversation {
     bool planned = false;  ///< `masking` is for the rows that come now
     model::RowsReturned rows;
     uint64_t rows_recorded = 0;
-    bool copy_text = false;  ///< COPY out whose text the detectors read
+    uint64_t rows_before = 0;  ///< of the operation, when the statement being answered began
+    bool copy_text = false;    ///< COPY out in a format that detectors can read
   };
   enum class Blocked : uint8_t { no, drain, lookup, hold };
   enum class Verdict : uint8_t { released, refused, wait };
@@ -90,6 +91,8 @@ class Conversation {
   bool on_function_call(const postgres::Frame& frame, Turn& turn);
   bool on_describe(const postgres::Frame& frame, Turn& turn);
   void on_close(const postgres::Frame& frame, Turn& turn);
+  void on_copy_in(const postgres::Frame& frame, Turn& turn);
+  static bool may_copy_in(const Running* running);
   bool begin_large(const postgres::Large& large, Turn& turn);
   void pass_large_agent(Turn& turn);
   void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
@@ -127,6 +130,7 @@ class Conversation {
   void on_error(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_notice(const postgres::Frame& frame, Turn& turn);
   void on_copy_data(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_function_result(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_ready(const postgres::Frame& frame, Turn& turn);
   void on_lookup_answer(const postgres::Frame& frame, const postgres::Answer& answer, Turn& turn);
   void begin_large_answer(const postgres::Large& large, Turn& turn);
@@ -167,6 +171,7 @@ class Conversation {
   bool unanswered_since_flush_ = false;
   bool batch_open_ = false;  ///< extended messages sent since the last Sync
   std::optional<Front> front_;
+  bool copy_in_allowed_ = false;      ///< the statement sent last was let through and may read COPY data
   postgres::PassThrough agent_rest_;  ///< of a large message being passed or dropped
   bool agent_rest_forwarded_ = false;
   postgres::PassThrough server_rest_;

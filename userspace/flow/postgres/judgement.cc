@@ -66,7 +66,7 @@ void Conversation::read_facts(Turn& turn) {
 }
 
 Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql::Source source, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (!front_->judged) {
     if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
     const auto encoding = connection_.parameters.find("client_encoding");
@@ -83,7 +83,7 @@ Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql
 }
 
 Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (front_->judged)
     return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
   if (!transparent_) {
@@ -105,7 +105,7 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (front_->judged)
     return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
   const std::string* name = nullptr;
@@ -230,7 +230,18 @@ Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId pa
 /// Ways out for which there is no mask yet: they are refused when a masked column is in reach.
 void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis,
                                      model::Decision& decision) const {
-  if (decision.outcome == model::Outcome::deny || decision.obligations.columns.empty()) return;
+  if (decision.outcome == model::Outcome::deny) return;
+  const bool binary_copy = analysis && std::ranges::any_of(analysis->statements, [](const sql::Statement& s) {
+                             return s.copy == sql::Statement::Copy::out && s.copy_binary;
+                           });
+  if (binary_copy && !decision.obligations.detect.empty()) {
+    decision.outcome = model::Outcome::deny;
+    decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.detect.front().mask),
+                        .text = "COPY in binary format cannot be searched for what must be masked"}};
+    decision.hint = "use COPY in text or csv format, or SELECT";
+    return;
+  }
+  if (decision.obligations.columns.empty()) return;
   std::string why;
   if (sql.source == model::Sql::Source::function_call) {
     why = "a function called by OID returns what no mask can follow; call it in a SELECT";
