@@ -72,7 +72,7 @@ void Conversation::read_facts(Turn& turn) {
 }
 
 Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql::Source source, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (!front_->judged) {
     if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
     const auto encoding = connection_.parameters.find("client_encoding");
@@ -89,7 +89,7 @@ Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql
 }
 
 Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (front_->judged)
     return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
   if (!transparent_) {
@@ -111,7 +111,7 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (front_->judged)
     return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
   const std::string* name = nullptr;
