@@ -40,6 +40,8 @@ PURE_MODULES = {"base", "model", "protocol", "sql", "policy", "mask", "flow", "f
                 "flow/postgres"}
 LINES_MAX, COLUMNS_MAX = 700, 120
 LEFTOVERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+# A test that cannot run here fails with a line that says why: what is skipped is never missed.
+SKIPS = re.compile(r"GTEST_SKIP|unittest\.skip|\bskipTest\(|raise SkipTest|pytest\.skip|SKIP_RETURN_CODE")
 
 top = pathlib.Path(__file__).resolve().parent.parent
 findings = []
@@ -86,6 +88,8 @@ def check_file(path):
             findings.append(f"{path}:{number}: {len(line)} columns, {COLUMNS_MAX} are plenty")
         if LEFTOVERS.search(line) and path.name != "tidy.py":
             findings.append(f"{path}:{number}: unfinished work")
+        if path.parts[0] == "tests" and SKIPS.search(line):
+            findings.append(f"{path}:{number}: a test that skips; let it fail and say what it needs")
         if module and line.startswith("#include"):
             check_includes(path, number, line, module)
 

@@ -16,7 +16,7 @@ constexpr uid_t kNobody = 65534;
 class ExecVerbTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root: makes cgroups and becomes nobody";
+    if (::geteuid() != 0) FAIL() << "needs root: makes cgroups and becomes nobody";
     folder_ = "/run/sptest-cli-" + std::to_string(::getpid());
     ASSERT_TRUE(std::filesystem::create_directory(folder_));
     service_ = std::make_unique<PlacingService>(folder_ + "/control.sock");

@@ -24,7 +24,7 @@ constexpr uid_t kViewer = 4711, kOperator = 4712, kNobody = 65534;
 class ServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root: makes cgroups and becomes other users";
+    if (::geteuid() != 0) FAIL() << "needs root: makes cgroups and becomes other users";
     folder_ = "/run/sptest-control-" + std::to_string(::getpid());
     ASSERT_TRUE(std::filesystem::create_directory(folder_));
     socket_ = folder_ + "/control.sock";

@@ -129,11 +129,15 @@ TEST(Masking, RowsNobodyDescribedAreCut) {
   EXPECT_TRUE(session.driver.finished);
 }
 
+std::string detecting_email() {
+  return policy_text(
+      "---\napiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: found}\n"
+      "spec: {detect: [{type: email, with: redact}]}\n" +
+      entitlement("masks: [found], allow: [{sql: {tables: [public.orders], functions: [\"**\"]}}, {sql: {}}]"));
+}
+
 TEST(Masking, DetectorsReadWhatNoColumnMaskNames) {
-  World world(
-      policy_text("---\napiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: found}\n"
-                  "spec: {detect: [{type: email, with: redact}]}\n" +
-                  entitlement("masks: [found], allow: [{sql: {tables: [public.orders]}}]")));
+  World world(detecting_email());
   Session session(world);
   session.server.replies["select item from orders"].rows = {{"ask bob@example.com, he knows"}};
   const std::string answer = session.query("select item from orders");
@@ -141,6 +145,54 @@ TEST(Masking, DetectorsReadWhatNoColumnMaskNames) {
   EXPECT_NE(answer.find(", he knows"), std::string::npos);
   session.server.replies["copy orders to stdout"] = {.tag = "COPY 1", .copy_out = {"1\tbob@example.com\n"}};
   EXPECT_EQ(session.query("copy orders to stdout").find("bob"), std::string::npos);
+}
+
+TEST(Masking, DetectorsReadWhatAFunctionCalledByItsOidGives) {
+  World world(detecting_email());
+  Session session(world);
+  const auto call = [&](std::optional<std::string> result, int16_t format) {
+    session.server.function_result = std::move(result);
+    std::string message;
+    postgres::append_function_call(message, 870, {}, {}, format);
+    return session.say(message);
+  };
+  EXPECT_EQ(call("hi", 0), "V(hi) Z(I)");
+  EXPECT_EQ(call(std::nullopt, 0), "V(NULL) Z(I)");
+  EXPECT_EQ(call("ask bob@example.com, he knows", 0), "V(ask [redacted], he knows) Z(I)");
+  EXPECT_EQ(call("ask bob@example.com, he knows", 1), "V(ask [redacted], he knows) Z(I)") << "text, in either format";
+  EXPECT_EQ(call(std::string("\0\0\0\x0f", 4) + "bob@example.com", 1), "V(NULL) Z(I)") << "an array, say";
+  const auto ended = session.driver.recorded<model::OperationEnded>();
+  ASSERT_EQ(ended.size(), 5u);
+  EXPECT_EQ(ended[0].masked_values, 0u);
+  EXPECT_EQ(ended[4].masked_values, 1u);
+}
+
+TEST(Masking, BinaryCopyOutUnderDetectorsIsRefusedAsAStatement) {
+  World world(detecting_email());
+  Session session(world);
+  session.server.replies["copy orders to stdout (format binary)"] = {.copy_out = {"bob@example.com"}};
+  EXPECT_EQ(session.query("copy orders to stdout (format binary)"), "E(42501) Z(I)");
+  EXPECT_EQ(report_field(session.raw, 'H'), "use COPY in text or csv format, or SELECT");
+  EXPECT_EQ(session.query("copy binary orders to stdout"), "E(42501) Z(I)");
+  EXPECT_EQ(session.upstream().find("copy"), std::string::npos);
+  session.server.replies["copy orders from stdin binary"] = {.copy_in = true};
+  EXPECT_EQ(session.query("copy orders from stdin binary"), "G") << "nothing comes back";
+}
+
+TEST(Masking, ADetectorAddedInTheMiddleOfACopyReadsTheRest) {
+  World world(policy_text(entitlement("allow: [{sql: {tables: [public.orders]}}]")));
+  Session session(world);
+  session.query("copy orders to stdout");  // facts
+  session.send(Messages().query("copy orders to stdout"));
+  session.driver.from_server(std::string("H\0\0\0\x07\0\0\0", 8));
+  std::string row;
+  postgres::append_copy_data(row, "ann@example.com\n");
+  session.driver.from_server(row);
+  EXPECT_EQ(session.answered(), "H d(ann@example.com\n)");
+  world.set_policy(detecting_email());
+  session.driver.event(Changed{});
+  session.driver.from_server(row);
+  EXPECT_EQ(session.answered(), "d([redacted]\n)");
 }
 
 TEST(Masking, ParametersOfAMaskedColumnDoNotReachTheRecord) {

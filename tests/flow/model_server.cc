@@ -94,7 +94,7 @@ void ModelServer::message(const Frame& frame) {
     query(parse_query(frame.body)->sql);
   } else if (frame.type == frontend::kFunctionCall) {
     executed.push_back("function call");
-    held_ += std::string("V\0\0\0\x0a\0\0\0\x02hi", 11);
+    append_function_call_response(held_, function_result ? Value(*function_result) : Value());
     ready();
   } else {
     extended(frame);
@@ -260,9 +260,10 @@ void ModelServer::ready() {
 
 // ---------------------------------------------------------------- Session
 
-Session::Session(World& world) : Session(world, startup_packet()) {}
+Session::Session(World& world, model::FlowId id) : Session(world, startup_packet(), id) {}
 
-Session::Session(World& world, std::string_view startup) : world(world), driver(world) {
+Session::Session(World& world, std::string_view startup, model::FlowId id)
+    : world(world), driver(world, listed(), "bot", id) {
   say(startup);
   upstream();
 }

@@ -3,6 +3,7 @@
 // judged again.
 #include <gtest/gtest.h>
 
+#include "sallyport/base/limits.h"
 #include "tests/flow/model_server.h"
 #include "tests/flow/wire_text.h"
 
@@ -41,6 +42,26 @@ TEST(SimpleQuery, RefusalAbortsTheTransactionAsAnErrorDoes) {
   EXPECT_EQ(session.query("delete from orders"), "E(25P02) Z(E)");
   EXPECT_EQ(session.query("commit"), "C(ROLLBACK) Z(I)");
   for (const std::string& ran : session.server.executed) EXPECT_EQ(ran.find("delete"), std::string::npos);
+}
+
+TEST(SimpleQuery, RowsAreCountedOnce) {
+  World world(policy_text(everything()));
+  Session session(world);
+  session.server.replies["insert into orders default values"] = {.tag = "INSERT 0 3"};
+  session.server.replies["insert into orders default values returning item"] = {
+      .fields = {column("item", kOrdersOid, 3)}, .rows = {{"pen"}, {"ink"}}, .tag = "INSERT 0 2"};
+  session.server.replies["copy orders to stdout"] = {.tag = "COPY 1", .copy_out = {"pen\n"}};
+  session.server.replies["copy orders from stdin"] = {.copy_in = true};
+  session.query("insert into orders default values");
+  session.query("insert into orders default values returning item");
+  session.query("copy orders to stdout");
+  session.query("copy orders from stdin");
+  std::string done;
+  postgres::append_copy_done(done);
+  session.say(done);
+  std::vector<uint64_t> rows;
+  for (const auto& ended : session.driver.recorded<model::OperationEnded>()) rows.push_back(ended.rows);
+  EXPECT_EQ(rows, (std::vector<uint64_t>{3, 2, 1, 1}));
 }
 
 TEST(ExtendedQuery, AllowedPassesAsItIs) {
@@ -196,6 +217,69 @@ TEST(Copy, InGoesRoundTheJudgementOnce) {
   postgres::append_copy_data(rows, "1\t1\tpen\n");
   postgres::append_copy_done(rows);
   EXPECT_EQ(session.say(rows), "C(COPY 1) Z(I)");
+}
+
+std::string copy_data(std::string_view row) {
+  std::string out;
+  postgres::append_copy_data(out, row);
+  postgres::append_copy_done(out);
+  return out;
+}
+
+std::string sent(std::initializer_list<std::string_view> parts) {
+  std::string out;
+  for (std::string_view part : parts) out += part;
+  return out;
+}
+
+/// bot may copy into orders; nothing else.
+struct OneCopy : World, Session {
+  OneCopy()
+      : World(policy_text(entitlement("allow: [{sql: {tables: [public.orders]}}]"))),
+        Session(static_cast<World&>(*this)) {
+    server.replies["copy orders from stdin"] = {.copy_in = true};
+    server.replies["copy customers from stdin"] = {.copy_in = true};
+    query("select item from orders; select 1 from customers");  // facts are known from here on
+    upstream();
+  }
+  ~OneCopy() { EXPECT_EQ(driver.all_to_server.find("secret"), std::string::npos); }
+};
+
+TEST(Copy, TheDataOfARefusedOneGoNowhere) {
+  OneCopy session;
+  EXPECT_EQ(session.query("copy customers from stdin"), "E(42501) Z(I)");
+  EXPECT_EQ(session.say(copy_data("secret")), "");
+  EXPECT_EQ(session.upstream(), "E(refused) S");
+  EXPECT_EQ(session.query("select item from orders"), "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");
+}
+
+TEST(Copy, TheDataOfARefusedOneGoNowhereInAPipelineOfQueries) {
+  OneCopy session;
+  EXPECT_EQ(session.say(sent({Messages().query("copy orders from stdin"), copy_data("pen"),
+                              Messages().query("copy customers from stdin"), copy_data("secret"),
+                              Messages().query("copy orders from stdin"), copy_data("ink")})),
+            "G C(COPY 1) Z(I) E(42501) Z(I) G C(COPY 1) Z(I)");
+  EXPECT_EQ(session.upstream(), "Q(copy orders from stdin) d(pen) c E(refused) S Q(copy orders from stdin) d(ink) c");
+}
+
+TEST(Copy, TheDataOfARefusedOneGoNowhereInTheExtendedProtocol) {
+  OneCopy session;
+  EXPECT_EQ(
+      session.say(sent({Messages().parse("", "copy orders from stdin").bind("", "").execute(""), copy_data("pen"),
+                        Messages().sync(), Messages().parse("", "copy customers from stdin").bind("", "").execute(""),
+                        copy_data("secret"), Messages().sync()})),
+      "1 2 G C(COPY 1) Z(I) E(42501) Z(I)");
+  EXPECT_EQ(session.query("select item from orders"), "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");
+}
+
+TEST(Copy, DataThatNobodyAskedForGoNowhere) {
+  OneCopy session;
+  EXPECT_EQ(session.say(sent({Messages().query("select item from orders"), copy_data("secret")})),
+            "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");
+  std::string large(limits::kPgBufferedMessageBytesMax + 1, 'x');
+  large.replace(large.size() / 2, 6, "secret");
+  EXPECT_EQ(session.say(copy_data(large)), "");
+  EXPECT_EQ(session.query("select item from orders"), "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");
 }
 
 TEST(Copy, AnotherQueryInTheMiddleOfCopyInEndsTheFlow) {

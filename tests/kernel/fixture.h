@@ -110,8 +110,7 @@ std::string outcome(int result);
 /// Blocking connect() to host:port, then everything read from it: "hello", or what went wrong.
 std::string dial(const std::string& host, uint16_t port);
 
-/// Everything a test of the kernel path needs; fails where root or BPF is missing, unless
-/// SALLYPORT_ALLOW_NO_KERNEL=1 turns that into a skip.
+/// Everything a test of the kernel path needs; fails where root or BPF is missing.
 class KernelTest : public ::testing::Test {
  protected:
   void SetUp() override;

@@ -25,7 +25,7 @@ constexpr uid_t kNameless = 4711;  // no passwd entry; not the overflow uid, so 
 class ExecTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root: makes cgroups and becomes nobody";
+    if (::geteuid() != 0) FAIL() << "needs root: makes cgroups and becomes nobody";
     folder_ = "/run/sptest-" + std::to_string(::getpid());
     ASSERT_EQ(::mkdir(folder_.c_str(), 0755), 0);
     socket_ = folder_ + "/control.sock";

@@ -14,7 +14,7 @@ constexpr uid_t kNobody = 65534;
 class SignalTest : public ::testing::TestWithParam<uid_t> {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root: makes cgroups and becomes nobody";
+    if (::geteuid() != 0) FAIL() << "needs root: makes cgroups and becomes nobody";
     folder_ = "/run/sptest-" + std::to_string(::getpid());
     ASSERT_TRUE(std::filesystem::create_directory(folder_));
     socket_ = folder_ + "/control.sock";

@@ -72,7 +72,7 @@ const std::vector<Row>& catalogue_rows() {
       {"SELECT customers.nosuch FROM customers", "select read public.customers(id,name,ssn)"},
       {"SELECT nosuch FROM customers", "select read public.customers(id,name,ssn)"},
       {"SELECT c.pg_read_file FROM customers c",
-       "select read public.customers(id,name,ssn); unknown execute function pg_read_file"},
+       "select read public.customers(id,name,ssn); unknown execute function pg_catalog.pg_read_file"},
       {"SELECT 1 FROM customers GROUP BY name ORDER BY id", "select read public.customers(id,name)"},
       {"SELECT length(ssn) AS n FROM customers ORDER BY n", "select read public.customers(ssn)"},
       {"SELECT name AS ssn FROM customers GROUP BY ssn", "select read public.customers(name,ssn)"},

@@ -11,10 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/status.hpp>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -25,6 +22,7 @@
 #include <vector>
 
 #include "control/peer.h"
+#include "control/request.h"
 #include "control/routes.h"
 #include "control/stream.h"
 #include "sallyport/base/limits.h"
@@ -42,31 +40,14 @@ struct Connection {
 
 void send_answer(int socket, const HttpAnswer& answer) {
   DeadlineStream stream(socket, limits::kControlAnswerTimeoutMs);
-  const std::string_view reason = http::obsolete_reason(http::int_to_status(answer.status));
+  const auto words = http::obsolete_reason(http::int_to_status(answer.status));  // Boost's own view
+  const std::string_view reason(words.data(), words.size());
   const std::string head =
       fmt::format("HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                   answer.status, reason, answer.body.size() + 1);
   // Whoever does not take its answer in time goes without.
   if (auto sent = stream.write_all(head + answer.body + "\n"); !sent)
     spdlog::debug("control: answer not delivered: {}", sent.error().what);
-}
-
-Result<HttpRequest> read_request(int socket, unsigned& status) {
-  DeadlineStream stream(socket, limits::kControlRequestTimeoutMs);
-  boost::beast::flat_buffer buffer(limits::kControlHeaderBytesMax + limits::kControlRequestBytesMax);
-  http::request_parser<http::string_body> parser;
-  parser.header_limit(limits::kControlHeaderBytesMax);
-  parser.body_limit(limits::kControlRequestBytesMax);
-  boost::system::error_code error;
-  http::read(stream, buffer, parser, error);
-  if (error) {
-    const bool too_big =
-        error == http::error::body_limit || error == http::error::header_limit || error == http::error::buffer_overflow;
-    status = too_big ? 413 : error == boost::asio::error::timed_out ? 408 : 400;
-    return fail(fmt::format("the request cannot be read: {}", error.message()));
-  }
-  auto& message = parser.get();
-  return HttpRequest{std::string(message.method_string()), std::string(message.target()), std::move(message.body())};
 }
 
 /// Listening socket at `path`. A socket nobody listens on is a dead daemon's and makes way.

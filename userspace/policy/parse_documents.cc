@@ -129,7 +129,7 @@ void parse_mask_keys(const Node& node, std::vector<MaskKey>& out, Reader& reader
 
 }  // namespace
 
-void parse_document(const Node& node, const LoadOptions& options, Reader& reader, Documents& out) {
+void parse_document(const Node& node, Reader& reader, Documents& out) {
   if (!reader.is_map(node, "a document", keys::kDocument)) return;
   if (const Node* version = reader.get(node, "apiVersion", "a document", true))
     reader.word(*version, "apiVersion", std::span(&keys::kApiVersion, 1));
@@ -154,7 +154,7 @@ void parse_document(const Node& node, const LoadOptions& options, Reader& reader
     case 2:
       return parse_mask(*spec, name, where, reader, out);
     default:
-      return parse_entitlement(*spec, name, where, options, reader, out);
+      return parse_entitlement(*spec, name, where, reader, out);
   }
 }
 

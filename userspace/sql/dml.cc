@@ -35,9 +35,8 @@ void Query::hidden(const FactPtr& fact, uint8_t commands, Access access) {
   std::string object = object_name(*fact);
   if ((commands & RelationFact::on_insert) != 0 && access == Access::write)
     for (const std::string& sequence : fact->sequences) {
-      int effect = effects_.add(class_, ObjectKind::relation, sequence, Access::write);
+      int effect = effects_.add(class_, ObjectKind::relation, sequence, Access::write, object);
       effects_.because(effect, "default of " + object);
-      effects_.through(effect, object);
     }
   if (fact->kind == 'v' || fact->kind == 'm' || fact->kind == 'f') {
     std::string_view word = fact->kind == 'v' ? "view" : fact->kind == 'm' ? "materialized view" : "foreign table";

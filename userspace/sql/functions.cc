@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls, casts and operators: what is not known to be harmless is an unknown effect and may move
-// everything (any function can call set_config).
+// Calls: what is not known to be harmless is an unknown effect and may move everything (any function can call
+// set_config).
 #include <string_view>
 
 #include "sql/builtin_names.h"
@@ -12,19 +12,6 @@ namespace {
 
 using model::Access;
 using model::ObjectKind;
-
-struct QualifiedName {
-  std::string_view schema;
-  std::string_view name;
-};
-
-QualifiedName qualified_name(const List* list) {
-  pg::Nodes parts(list);
-  if (parts.empty()) return {};
-  QualifiedName name{{}, pg::text_of(parts[parts.size() - 1])};
-  if (parts.size() >= 2) name.schema = pg::text_of(parts[parts.size() - 2]);
-  return name;
-}
 
 // The constant text of 'x' or 'x'::type; empty view with null data if it is none.
 std::string_view constant_text(const Node* node) {
@@ -48,21 +35,39 @@ void Query::call(const FuncCall* call, const Scope* scope, Lineage& group) {
   if (call->over != nullptr) window(call->over, scope, group);
   QualifiedName name = qualified_name(call->funcname);
   secret_arguments(call, name.name);
-  if (name.schema.empty() || name.schema == "pg_catalog") {
-    bool builtin = name.schema == "pg_catalog" ||
-                   ((is_builtin_pure_function(name.name) || is_builtin_impure_function(name.name)) &&
-                    !state_.names.may_be_shadowed(name.name));
-    if (builtin && is_builtin_pure_function(name.name)) return;
-    if (builtin && special_call(name.name, call)) return;
-  }
   if (name.schema == "information_schema" && name.name.starts_with("_pg_")) return;
-  function(name.schema, name.name, "function");
+  if (name.schema == "pg_catalog") return builtin_call(name.name, call);
+  bool builtin = name.schema.empty() && (is_builtin_pure_function(name.name) || is_builtin_impure_function(name.name));
+  if (builtin && !state_.names.may_be_shadowed(name.name)) return builtin_call(name.name, call);
+  if (builtin && state_.names.moved().empty()) builtin_call(name.name, call);
+  group.append(function(name.schema, name.name, "function"));
 }
 
-void Query::function(std::string_view schema, std::string_view name, std::string_view verb) {
+void Query::builtin_call(std::string_view name, const FuncCall* call) {
+  if (is_builtin_pure_function(name) || special_call(name, call)) return;
+  unknown_function("pg_catalog." + std::string(name),
+                   "function pg_catalog." + std::string(name) + " is not known to be harmless");
+}
+
+// A call by name of what is not (only) built in.
+Lineage Query::function(std::string_view schema, std::string_view name, std::string_view verb) {
+  Lineage reads;
+  Reach reach = state_.names.functions(schema, name);
   std::string object = join_names(schema, name);
-  std::string because = std::string(verb) + " " + object + " is not known to be harmless";
-  if (schema.empty() && !state_.names.moved().empty()) because.append(": ").append(state_.names.moved());
+  std::string why = std::string(verb) + " " + object;
+  if (!reach.doubt.empty()) {
+    unknown_function(object, why + " is not known to be harmless: " + std::string(reach.doubt));
+  } else if (reach.facts.empty()) {
+    unknown_function(object, why + " is not known to be harmless: there is none of this name");
+  }
+  for (const FunctionFact* fact : reach.facts) {
+    if (fact->routines.empty()) unknown_function(object, why + " is not known to be harmless");
+    for (const auto& each : fact->routines) routine(*each, false, reads);
+  }
+  return reads;
+}
+
+void Query::unknown_function(std::string object, std::string because) {
   effects_.unknown(ObjectKind::function, std::move(object), Access::execute, std::move(because));
   effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
   state_.names.move("a call earlier in the text may have changed it");
@@ -129,29 +134,13 @@ void Query::setting(std::string_view name, std::string_view statement_class, std
 
 // (x).name: a field of a row value, or name(x).
 void Query::field_or_function(std::string_view name) {
-  if (is_builtin_impure_function(name) || state_.names.may_be_shadowed(name)) function({}, name, "field or function");
-}
-
-void Query::operator_name(const List* list) {
-  QualifiedName name = qualified_name(list);
-  bool builtin = name.schema.empty() || name.schema == "pg_catalog";
-  if (builtin && is_builtin_operator(name.name == "!=" ? "<>" : name.name)) return;
-  effects_.unknown(ObjectKind::function, "operator " + join_names(name.schema, name.name), Access::execute,
-                   "operator " + join_names(name.schema, name.name) + " is not known to be harmless");
-  effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
-  state_.names.move("a call earlier in the text may have changed it");
-}
-
-void Query::type(const TypeName* type) {
-  if (type == nullptr) return;
-  Lineage ignored;
-  exprs(type->typmods, nullptr, ignored);
-  QualifiedName name = qualified_name(type->names);
-  if (name.schema == "information_schema") return;
-  bool builtin = name.schema.empty() || name.schema == "pg_catalog";
-  if (builtin && !type->pct_type && is_builtin_type(name.name)) return;
-  effects_.unknown(ObjectKind::type, join_names(name.schema, name.name), Access::execute,
-                   "what a value of type " + join_names(name.schema, name.name) + " runs is not known");
+  bool shadowed = state_.names.may_be_shadowed(name);
+  if (is_builtin_impure_function(name) && !shadowed) {
+    unknown_function("pg_catalog." + std::string(name),
+                     "field or function pg_catalog." + std::string(name) + " is not known to be harmless");
+  } else if (shadowed) {
+    function({}, name, "field or function");
+  }
 }
 
 // Constants that are keys, passwords or connection strings whatever they stand beside.

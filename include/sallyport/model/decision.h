@@ -60,15 +60,20 @@ struct DetectMask {
 /// At most `max` of what is counted in a sliding `per_ns`; whoever releases operations counts.
 struct Limit {
   enum class Count : uint8_t { rows, bytes, statements };
-  enum class Over : uint8_t { agent, flow };
+  enum class Over : uint8_t { agent, flow };  ///< all flows of the agent on this target together, or each by itself
   Count count = Count::rows;
   Over over = Over::agent;
   Outcome then = Outcome::deny;  ///< hold or deny
   uint64_t max = 0;
   int64_t per_ns = 0;
-  std::string rule;  ///< "billing-bot-invoices.limits[0]"
+  std::string rule;   ///< "billing-bot-invoices.limits[0]"
+  std::string where;  ///< "file:line:column"
   bool operator==(const Limit&) const = default;
 };
+std::string_view to_string(Limit::Count count);
+std::string_view to_string(Limit::Over over);
+/// "10000 rows per 1h": the words of policy.
+std::string describe(const Limit& limit);
 
 /// What must be done with an allowed operation.
 struct Obligations {

@@ -69,6 +69,7 @@ struct Statement {
   bool moves_meaning = false;
   bool moves_lexing = false;  ///< may change standard_conforming_strings or client_encoding
   Copy copy = Copy::none;
+  bool copy_binary = false;  ///< COPY in a format whose values are not text
   std::optional<NameChange> name_change;
   std::vector<Literal> literals;  ///< by offset
   bool explain_only = false;      ///< EXPLAIN without ANALYZE: planned, never run

@@ -47,14 +47,50 @@ struct RelationFact {
   std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
 };
 
-/// Asked for when an unqualified call names a function of pg_catalog that is known to be harmless.
+/// A function, procedure, aggregate or window function outside pg_catalog. Its source is whatever its owner
+/// wrote: never trusted, only read.
+struct Routine {
+  std::string schema;  ///< "pg_temp" for those of the session
+  std::string name;
+  std::string owner;
+  char kind = 'f';        ///< pg_proc.prokind: f p a w
+  char volatility = 'v';  ///< pg_proc.provolatile: i s v
+  bool security_definer = false;
+  std::string language;     ///< "sql", "plpgsql", "c", …
+  std::string source;       ///< prosrc; for BEGIN ATOMIC and RETURN what pg_get_functiondef prints; empty: too long
+  bool definition = false;  ///< `source` is a whole CREATE FUNCTION
+  std::string library;      ///< probin
+  std::string defaults;     ///< expressions of arguments left out, with commas between them
+  std::vector<std::string> settings;    ///< proconfig: "search_path=app, pg_temp"
+  std::vector<std::string> parameters;  ///< their names, "" where there is none
+  std::vector<RelationName> parts;      ///< functions outside pg_catalog that an aggregate is made of
+  std::vector<RelationName> types;      ///< of arguments and result, outside pg_catalog
+};
+
+/// What a call by this name may reach. Unqualified: all visible ones outside pg_catalog.
 struct FunctionFact {
-  bool shadowed = false;  ///< a function of that name outside pg_catalog is visible
+  bool shadowed = false;  ///< there is one (outside pg_catalog); not all need be in `routines`
+  std::vector<std::shared_ptr<const Routine>> routines;  ///< empty though `shadowed`: not known which
+};
+
+/// What making a value of a type runs: the type itself, what it is made of (base of a domain, columns, element,
+/// subtype), and casts to them.
+struct TypeFact {
+  bool found = false;
+  std::vector<std::string> checks;      ///< SQL expressions of domains
+  std::vector<RelationName> functions;  ///< outside pg_catalog: input and output, casts, canonical form of a range
+};
+
+/// Operators of a name outside pg_catalog (visible ones if unqualified), by the functions behind them.
+struct OperatorFact {
+  std::vector<RelationName> functions;
 };
 
 struct Catalogue {
   std::map<RelationName, std::shared_ptr<const RelationFact>> relations;
   std::map<RelationName, FunctionFact> functions;
+  std::map<RelationName, TypeFact> types;
+  std::map<RelationName, OperatorFact> operators;
   /// For use without a server: relations are plain tables as written, unqualified ones in pg_catalog
   /// if they are a system relation's name, else in public; columns are not known; nothing is shadowed.
   bool assume_plain = false;
@@ -64,6 +100,10 @@ struct Catalogue {
 struct Missing {
   std::set<RelationName> relations;
   std::set<RelationName> functions;
+  std::set<RelationName> types;
+  std::set<RelationName> operators;
+
+  bool empty() const { return relations.empty() && functions.empty() && types.empty() && operators.empty(); }
 };
 
 }  // namespace sallyport::sql

@@ -104,6 +104,11 @@ TEST_F(EncoderTest, ResultMessages) {
   out_.clear();
   append_command_complete(out_, "SELECT 2");
   EXPECT_EQ(parse_command_complete(server('C'))->tag, "SELECT 2");
+  for (const Value value : {Value("a\0b"sv), Value(""), Value()}) {
+    out_.clear();
+    append_function_call_response(out_, value);
+    EXPECT_EQ(parse_function_call_response(server('V'))->value, value);
+  }
   for (char type : "123Insc"sv) {
     out_.clear();
     append_empty(out_, type);

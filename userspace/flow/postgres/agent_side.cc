@@ -2,6 +2,8 @@
 // The agent's messages: one by one, judged, then forwarded as they are, or replaced by one that fails.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "flow/postgres/client_encoding.h"
 #include "flow/postgres/conversation.h"
 #include "sallyport/base/limits.h"
@@ -83,11 +85,9 @@ bool Conversation::on_agent_frame(const Frame& frame, Turn& turn) {
       ++names_.batch;
       return true;
     case frontend::kCopyData:
-      turn.actions.send(connection_.upstream) += frame.raw;
-      return true;
     case frontend::kCopyDone:
     case frontend::kCopyFail:
-      if (push(Kind::copy_end, {}, turn)) turn.actions.send(connection_.upstream) += frame.raw;
+      on_copy_in(frame, turn);
       return true;
     case frontend::kTerminate:
       turn.actions.send(connection_.upstream) += frame.raw;
@@ -97,6 +97,15 @@ bool Conversation::on_agent_frame(const Frame& frame, Turn& turn) {
       violation(fmt::format("agent: {} out of place", type_name(Side::agent, frame.type)), turn);
       return true;
   }
+}
+
+/// COPY's data belong to the statement sent last. What was refused, or is no COPY, gets none: the server would
+/// ignore them too (PG protocol: COPY Operations), so nobody misses them.
+void Conversation::on_copy_in(const Frame& frame, Turn& turn) {
+  if (!copy_in_allowed_) return;
+  if (frame.type != frontend::kCopyData && !push(Kind::copy_end, {}, turn)) return;
+  turn.actions.send(connection_.upstream) += frame.raw;
+  life_.bytes_to_target() += frame.raw.size();
 }
 
 bool Conversation::on_query(const Frame& frame, Turn& turn) {
@@ -182,8 +191,7 @@ bool Conversation::on_execute(const Frame& frame, Turn& turn) {
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/false, turn), true;
   start_running(front_->operation, portal->prepared->analysis, portal->prepared->text);
   const Running& running = running_.at(front_->operation);
-  const bool must_know_columns = !running.obligations.columns.empty() || running.detectors;
-  if (must_know_columns && !portal->described && !portal->describe_in_flight) {
+  if (running.reads_rows && !portal->described && !portal->describe_in_flight) {
     portal->describe_in_flight = true;
     if (push(Kind::describe_portal, {.role = Ticket::Role::describe, .portal = portal}, turn))
       append_describe(turn.actions.send(connection_.upstream), Named::portal, execute->portal);
@@ -241,7 +249,9 @@ bool Conversation::begin_large(const Large& large, Turn& turn) {
     names_.portals.pending(std::string(names->portal), portal, names_.batch);
     if (!push(Kind::bind, {.defines_portal = true, .name = std::string(names->portal), .portal = portal}, turn))
       agent_rest_forwarded_ = false;
-  } else if (large.header.type != frontend::kCopyData && agent_rest_forwarded_) {
+  } else if (large.header.type == frontend::kCopyData) {
+    agent_rest_forwarded_ = copy_in_allowed_;
+  } else if (agent_rest_forwarded_) {
     const bool with_sync = large.header.type == frontend::kQuery || large.header.type == frontend::kFunctionCall;
     agent_rest_forwarded_ = false;
     refuse(0,
@@ -257,8 +267,19 @@ bool Conversation::begin_large(const Large& large, Turn& turn) {
 
 void Conversation::pass_large_agent(Turn& turn) {
   const std::string_view piece = agent_rest_.take(connection_.from_agent.readable());
-  if (agent_rest_forwarded_) turn.actions.send(connection_.upstream) += piece;
+  if (agent_rest_forwarded_) {
+    turn.actions.send(connection_.upstream) += piece;
+    life_.bytes_to_target() += piece.size();
+  }
   connection_.from_agent.consume(piece.size());
+}
+
+/// May what runs read COPY data? A text that was not understood may, and so may what passes unjudged.
+bool Conversation::may_copy_in(const Running* running) {
+  if (!running || !running->analysis->parsed) return true;
+  return std::ranges::any_of(running->analysis->statements, [](const sql::Statement& statement) {
+    return statement.copy == sql::Statement::Copy::in;
+  });
 }
 
 /// Counts the message as in flight and sends it on as it came.
@@ -274,6 +295,8 @@ void Conversation::forward(const Frame& frame, Kind kind, Ticket ticket, Turn& t
     if (LiveOperation* live = life_.find(ticket.operation)) live->result.bytes_to_target += frame.raw.size();
   }
   const bool moves = ticket.moves_meaning;
+  if (kind == Kind::query || kind == Kind::execute) copy_in_allowed_ = may_copy_in(running_of(ticket));
+  if (kind == Kind::function_call) copy_in_allowed_ = false;
   if (push(kind, std::move(ticket), turn)) {
     moved_in_transaction_ |= moves;
     turn.actions.send(connection_.upstream) += frame.raw;
@@ -334,6 +357,7 @@ void Conversation::refuse(model::OperationId operation, Ticket error, bool with_
                    "refused on a replication connection", turn);
     return;
   }
+  copy_in_allowed_ = false;
   error.role = Ticket::Role::refusal;
   error.operation = operation;
   if (push(Kind::execute, std::move(error), turn))

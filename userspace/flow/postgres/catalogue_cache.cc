@@ -48,7 +48,7 @@ uint32_t oid_of(const json& value) {
 }
 
 std::string qualify_operators(std::string_view text) {
-  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "+"};
+  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "||", "+", "<="};
   std::string out;
   while (!text.empty()) {
     const size_t end = std::min(text.find_first_of(" \n", 1), text.size());
@@ -91,6 +91,42 @@ std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
   return fact;
 }
 
+std::vector<sql::RelationName> names_from(const json& pairs) {
+  std::vector<sql::RelationName> names;
+  if (!pairs.is_array()) return names;
+  for (const json& pair : pairs) names.push_back({pair.at(0).get<std::string>(), pair.at(1).get<std::string>()});
+  return names;
+}
+
+std::string text_or_empty(const json& value) { return value.is_string() ? value.get<std::string>() : std::string(); }
+
+std::vector<std::string> texts_from(const json& values) {
+  std::vector<std::string> texts;
+  if (!values.is_array()) return texts;
+  for (const json& value : values) texts.push_back(text_or_empty(value));
+  return texts;
+}
+
+std::shared_ptr<const sql::Routine> routine_from(const json& row) {
+  auto routine = std::make_shared<sql::Routine>();
+  routine->schema = row.at("schema").get<std::string>();
+  routine->name = row.at("name").get<std::string>();
+  routine->owner = text_or_empty(row.at("owner"));
+  routine->kind = row.at("kind").get_ref<const std::string&>().at(0);
+  routine->volatility = row.at("volatility").get_ref<const std::string&>().at(0);
+  routine->security_definer = row.at("definer").get<bool>();
+  routine->language = row.at("language").get<std::string>();
+  routine->source = text_or_empty(row.at("source"));
+  routine->definition = row.at("definition").get<bool>();
+  routine->library = text_or_empty(row.at("library"));
+  routine->defaults = text_or_empty(row.at("defaults"));
+  routine->settings = texts_from(row.at("settings"));
+  routine->parameters = texts_from(row.at("parameters"));
+  routine->parts = names_from(row.at("parts"));
+  routine->types = names_from(row.at("types"));
+  return routine;
+}
+
 }  // namespace
 
 const std::string& lookup_sql() {
@@ -113,6 +149,8 @@ bool CatalogueCache::expire(const Now& now) {
 void CatalogueCache::invalidate() {
   catalogue_.relations.clear();
   catalogue_.functions.clear();
+  catalogue_.types.clear();
+  catalogue_.operators.clear();
   function_names_.clear();
   creation_schema_.clear();
   unavailable_ = {};
@@ -120,14 +158,25 @@ void CatalogueCache::invalidate() {
 }
 
 void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
-  const std::string schemas = text_array(
-      request.relations, [](const auto& n) -> auto& { return n.schema; });
-  const std::string names = text_array(
-      request.relations, [](const auto& n) -> auto& { return n.name; });
-  const std::string functions = text_array(
-      request.functions, [](const auto& n) -> auto& { return n.name; });
-  const std::string oids = text_array(request.function_oids, [](uint32_t oid) { return std::to_string(oid); });
-  const postgres::Value parameters[] = {schemas, names, functions, oids};
+  auto schemas = [](const std::set<sql::RelationName>& wanted) {
+    return text_array(
+        wanted, [](const auto& n) -> auto& { return n.schema; });
+  };
+  auto names = [](const std::set<sql::RelationName>& wanted) {
+    return text_array(
+        wanted, [](const auto& n) -> auto& { return n.name; });
+  };
+  const sql::Missing& facts = request.facts;
+  const std::string texts[] = {schemas(facts.relations),
+                               names(facts.relations),
+                               schemas(facts.functions),
+                               names(facts.functions),
+                               text_array(request.function_oids, [](uint32_t oid) { return std::to_string(oid); }),
+                               schemas(facts.types),
+                               names(facts.types),
+                               schemas(facts.operators),
+                               names(facts.operators)};
+  const std::vector<postgres::Value> parameters(std::begin(texts), std::end(texts));
   postgres::append_parse(out, kLookupName, lookup_sql());
   postgres::append_bind(out, kLookupName, kLookupName, {}, parameters, {});
   postgres::append_execute(out, kLookupName, 0);
@@ -138,6 +187,7 @@ void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
 void CatalogueCache::begin(LookupRequest request) {
   request_ = std::move(request);
   incoming_ = {};
+  too_many_.clear();
   incoming_functions_.clear();
   incoming_schema_.clear();
 }
@@ -151,13 +201,24 @@ bool CatalogueCache::add_row(const postgres::DataRow& row) {
   try {
     const std::string& what = object.at("q").get_ref<const std::string&>();
     if (what == "r") {
-      auto name = nth(request_.relations, object.at("i").get<size_t>());
-      if (name == request_.relations.end()) return false;
+      auto name = nth(request_.facts.relations, object.at("i").get<size_t>());
+      if (name == request_.facts.relations.end()) return false;
       incoming_.relations[*name] = relation_from(object);
     } else if (what == "f") {
-      auto name = nth(request_.functions, object.at("i").get<size_t>());
-      if (name == request_.functions.end()) return false;
-      incoming_.functions[*name] = {.shadowed = object.at("shadowed").get<bool>()};
+      auto name = nth(request_.facts.functions, object.at("i").get<size_t>());
+      if (name == request_.facts.functions.end()) return false;
+      sql::FunctionFact& fact = incoming_.functions[*name];
+      fact.shadowed = true;
+      if (object.at("more").get<bool>()) too_many_.insert(*name);
+      fact.routines.push_back(routine_from(object));
+    } else if (what == "t") {
+      auto name = nth(request_.facts.types, object.at("i").get<size_t>());
+      if (name == request_.facts.types.end()) return false;
+      incoming_.types[*name] = {true, texts_from(object.at("checks")), names_from(object.at("functions"))};
+    } else if (what == "x") {
+      auto name = nth(request_.facts.operators, object.at("i").get<size_t>());
+      if (name == request_.facts.operators.end()) return false;
+      incoming_.operators[*name] = {names_from(object.at("functions"))};
     } else if (what == "o") {
       incoming_functions_[oid_of(object.at("oid"))] =
           fmt::format("{}.{}", object.at("schema").get<std::string>(), object.at("name").get<std::string>());
@@ -171,16 +232,22 @@ bool CatalogueCache::add_row(const postgres::DataRow& row) {
 }
 
 void CatalogueCache::finish(const Now& now) {
-  for (const sql::RelationName& name : request_.relations)
+  for (const sql::RelationName& name : request_.facts.relations)
     if (!incoming_.relations.contains(name)) {
       auto absent = std::make_shared<sql::RelationFact>();
       absent->schema = name.schema.empty() ? incoming_schema_ : name.schema;
       absent->name = name.name;
       incoming_.relations[name] = std::move(absent);
     }
+  for (const sql::RelationName& name : request_.facts.functions) incoming_.functions.try_emplace(name);
+  for (const sql::RelationName& name : too_many_) incoming_.functions[name].routines.clear();
+  for (const sql::RelationName& name : request_.facts.types) incoming_.types.try_emplace(name);
+  for (const sql::RelationName& name : request_.facts.operators) incoming_.operators.try_emplace(name);
   for (uint32_t oid : request_.function_oids) incoming_functions_.try_emplace(oid);
   catalogue_.relations.merge(incoming_.relations);
   catalogue_.functions.merge(incoming_.functions);
+  catalogue_.types.merge(incoming_.types);
+  catalogue_.operators.merge(incoming_.operators);
   function_names_.merge(incoming_functions_);
   creation_schema_ = incoming_schema_;
   if (empty_) oldest_monotonic_ns_ = now.monotonic_ns;
@@ -188,8 +255,10 @@ void CatalogueCache::finish(const Now& now) {
 }
 
 void CatalogueCache::fail() {
-  unavailable_.relations.merge(request_.relations);
-  unavailable_.functions.merge(request_.functions);
+  unavailable_.facts.relations.merge(request_.facts.relations);
+  unavailable_.facts.functions.merge(request_.facts.functions);
+  unavailable_.facts.types.merge(request_.facts.types);
+  unavailable_.facts.operators.merge(request_.facts.operators);
   unavailable_.function_oids.merge(request_.function_oids);
 }
 
@@ -197,7 +266,9 @@ bool CatalogueCache::failed_for(const sql::Missing& missing) const {
   auto any_in = [](const auto& wanted, const auto& have) {
     return std::ranges::any_of(wanted, [&](const auto& name) { return have.contains(name); });
   };
-  return any_in(missing.relations, unavailable_.relations) || any_in(missing.functions, unavailable_.functions);
+  const sql::Missing& facts = unavailable_.facts;
+  return any_in(missing.relations, facts.relations) || any_in(missing.functions, facts.functions) ||
+         any_in(missing.types, facts.types) || any_in(missing.operators, facts.operators);
 }
 
 }  // namespace sallyport::flow

@@ -18,8 +18,7 @@ namespace sallyport::flow {
 
 /// What one look-up asks for.
 struct LookupRequest {
-  std::set<sql::RelationName> relations;
-  std::set<sql::RelationName> functions;
+  sql::Missing facts;
   std::set<uint32_t> function_oids;
 };
 
@@ -59,6 +58,7 @@ class CatalogueCache {
 
   LookupRequest request_;
   sql::Catalogue incoming_;
+  std::set<sql::RelationName> too_many_;  ///< functions with more routines than come
   std::map<uint32_t, std::string> incoming_functions_;
   std::string incoming_schema_;
   LookupRequest unavailable_;

@@ -62,10 +62,12 @@ class Conversation {
     std::shared_ptr<const mask::DetectorSet> detectors;
     std::vector<postgres::Field> fields;  ///< without their names: those are in `rows`
     RowMasking masking;
-    bool planned = false;  ///< `masking` is for the rows that come now
+    bool reads_rows = false;  ///< to mask or to record them
+    bool planned = false;     ///< `masking` is for the rows that come now
     model::RowsReturned rows;
     uint64_t rows_recorded = 0;
-    bool copy_text = false;  ///< COPY out whose text the detectors read
+    uint64_t rows_before = 0;  ///< of the operation, when the statement being answered began
+    bool copy_text = false;    ///< COPY out in a format that detectors can read
   };
   enum class Blocked : uint8_t { no, drain, lookup, hold };
   enum class Verdict : uint8_t { released, refused, wait };
@@ -90,6 +92,8 @@ class Conversation {
   bool on_function_call(const postgres::Frame& frame, Turn& turn);
   bool on_describe(const postgres::Frame& frame, Turn& turn);
   void on_close(const postgres::Frame& frame, Turn& turn);
+  void on_copy_in(const postgres::Frame& frame, Turn& turn);
+  static bool may_copy_in(const Running* running);
   bool begin_large(const postgres::Large& large, Turn& turn);
   void pass_large_agent(Turn& turn);
   void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
@@ -111,6 +115,9 @@ class Conversation {
   void forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis, model::Decision& decision) const;
   RecordText record_text(const std::string& text, const sql::Analysis& analysis) const;
   std::optional<std::string> hide(const sql::Literal& literal, std::string_view value) const;
+  static bool must_read_rows(const model::Obligations& obligations) {
+    return !obligations.columns.empty() || !obligations.detect.empty() || obligations.record_rows_max > 0;
+  }
   void start_running(model::OperationId id, std::shared_ptr<const sql::Analysis> analysis, std::string_view text);
   void read_facts(Turn& turn);
   void start_lookup(LookupRequest request, Turn& turn);
@@ -120,6 +127,7 @@ class Conversation {
   bool on_server_frame(const postgres::Frame& frame, Turn& turn);
   void relay(std::string_view raw, Turn& turn);
   void on_answer(const postgres::Frame& frame, const postgres::Answer& answer, Ticket& ticket, Turn& turn);
+  bool count_row(LiveOperation& live, size_t bytes, Turn& turn);
   void on_row(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void record_row(Running& running, std::string_view message);
   void on_row_description(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
@@ -127,6 +135,7 @@ class Conversation {
   void on_error(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_notice(const postgres::Frame& frame, Turn& turn);
   void on_copy_data(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_function_result(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_ready(const postgres::Frame& frame, Turn& turn);
   void on_lookup_answer(const postgres::Frame& frame, const postgres::Answer& answer, Turn& turn);
   void begin_large_answer(const postgres::Large& large, Turn& turn);
@@ -144,6 +153,7 @@ class Conversation {
   void on_changed(Turn& turn);
   void judge_held_again(Turn& turn);
   void on_tick(Turn& turn);
+  void wake_at_expiry(Turn& turn);
   void cut(LiveOperation& live, Turn& turn);
   void violation(std::string why, Turn& turn);
   void continue_if_drained(Turn& turn);
@@ -167,6 +177,7 @@ class Conversation {
   bool unanswered_since_flush_ = false;
   bool batch_open_ = false;  ///< extended messages sent since the last Sync
   std::optional<Front> front_;
+  bool copy_in_allowed_ = false;      ///< the statement sent last was let through and may read COPY data
   postgres::PassThrough agent_rest_;  ///< of a large message being passed or dropped
   bool agent_rest_forwarded_ = false;
   postgres::PassThrough server_rest_;

@@ -38,6 +38,12 @@ std::vector<model::Effect> all_effects(const sql::Analysis& analysis) {
   return out;
 }
 
+/// What limits count: statements that run. The end of a transaction must always be possible.
+uint64_t statements_to_count(model::Sql::Source source, const sql::Analysis& analysis) {
+  if (source == model::Sql::Source::parse) return 0;
+  return static_cast<uint64_t>(std::ranges::count(analysis.statements, false, &sql::Statement::transaction_control));
+}
+
 }  // namespace
 
 /// Takes what the current policy says whatever the statement: masks, detectors, whether anything is asked at all.
@@ -48,11 +54,11 @@ void Conversation::read_facts(Turn& turn) {
   if (!target) return;
   const policy::Judgement judged = policy.judge(agent, target->name, {}, turn.now.wall_ns);
   in_force_ = judged.obligations ? *judged.obligations : model::Obligations{};
+  life_.set_limits(in_force_.limits, turn.now);
   transparent_ = in_force_.columns.empty() && in_force_.detect.empty() &&
                  policy.passes_everything(agent, target->name, turn.now.wall_ns);
   expires_wall_ns_ = judged.expires_wall_ns;
-  if (expires_wall_ns_ != 0)
-    turn.actions.add(Wake{turn.now.monotonic_ns + std::max<int64_t>(0, expires_wall_ns_ - turn.now.wall_ns)});
+  wake_at_expiry(turn);
   detectors_.reset();
   if (in_force_.detect.empty()) return;
   auto detectors = life_.services().detectors(in_force_.detect);
@@ -66,7 +72,7 @@ void Conversation::read_facts(Turn& turn) {
 }
 
 Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql::Source source, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (!front_->judged) {
     if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
     const auto encoding = connection_.parameters.find("client_encoding");
@@ -83,7 +89,7 @@ Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql
 }
 
 Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (front_->judged)
     return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
   if (!transparent_) {
@@ -105,7 +111,7 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
-  if (!front_) front_.emplace();
+  if (!front_) front_ = Front();
   if (front_->judged)
     return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
   const std::string* name = nullptr;
@@ -158,7 +164,7 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
       if (front_->facts_given_up || front_->fact_rounds >= limits::kFactRoundsMax || catalogue_.failed_for(*missing))
         return unknown_analysis("the names in it could not be looked up", text.size());
       ++front_->fact_rounds;
-      if (!get_facts({.relations = missing->relations, .functions = missing->functions}, turn)) return nullptr;
+      if (!get_facts({.facts = *missing}, turn)) return nullptr;
       continue;
     }
     if (names_.stale.empty()) return std::make_shared<sql::Analysis>(std::get<sql::Analysis>(std::move(result)));
@@ -211,6 +217,7 @@ void Conversation::start_lookup(LookupRequest request, Turn& turn) {
 
 Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId parent, RecordText text, Turn& turn) {
   LiveOperation& live = life_.open(std::move(sql), parent, turn.now);
+  live.statements = statements_to_count(std::get<model::Sql>(live.operation.body).source, *front_->analysis);
   model::Decision decision = life_.decide(live.operation, turn.now);
   forbid_unmaskable(std::get<model::Sql>(live.operation.body), front_->analysis.get(), decision);
   life_.judge(live, std::move(decision), std::move(text), turn.now, turn.actions);
@@ -230,7 +237,18 @@ Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId pa
 /// Ways out for which there is no mask yet: they are refused when a masked column is in reach.
 void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis,
                                      model::Decision& decision) const {
-  if (decision.outcome == model::Outcome::deny || decision.obligations.columns.empty()) return;
+  if (decision.outcome == model::Outcome::deny) return;
+  const bool binary_copy = analysis && std::ranges::any_of(analysis->statements, [](const sql::Statement& s) {
+                             return s.copy == sql::Statement::Copy::out && s.copy_binary;
+                           });
+  if (binary_copy && !decision.obligations.detect.empty()) {
+    decision.outcome = model::Outcome::deny;
+    decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.detect.front().mask),
+                        .text = "COPY in binary format cannot be searched for what must be masked"}};
+    decision.hint = "use COPY in text or csv format, or SELECT";
+    return;
+  }
+  if (decision.obligations.columns.empty()) return;
   std::string why;
   if (sql.source == model::Sql::Source::function_call) {
     why = "a function called by OID returns what no mask can follow; call it in a SELECT";
@@ -269,6 +287,7 @@ void Conversation::start_running(model::OperationId id, std::shared_ptr<const sq
   running.obligations = live.decision.obligations;
   running.tainted = reads_masked(running.obligations, analysis->statements);
   if (!running.obligations.detect.empty()) running.detectors = detectors_;
+  running.reads_rows = must_read_rows(running.obligations);
   for (const sql::Statement& statement : analysis->statements)
     if (statement.name_change) running.text = std::string(text);
   running.meaning = meaning_;

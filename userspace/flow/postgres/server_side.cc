@@ -115,20 +115,21 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       Running* running = running_of(ticket);
       auto copy = parse_copy_response(frame.body);
       if (!copy) return violation("target: " + copy.error().what, turn);
-      if (running && running->detectors) {
-        if (copy->binary) {
-          LiveOperation* live = live_of(ticket);
-          live->decision.causes = {
-              {.rule = "mask detectors", .text = "COPY in binary format cannot be searched for what must be masked"}};
-          live->decision.hint = "use COPY in text or csv format, or SELECT";
-          return cut(*live, turn);
-        }
-        running->copy_text = true;
+      if (!running) break;
+      running->copy_text = !copy->binary;
+      // Refused when it was judged; this one came out of a text that nobody could read.
+      if (!running->copy_text && running->detectors) {
+        LiveOperation* live = live_of(ticket);
+        live->decision.causes = {
+            {.rule = "mask detectors", .text = "COPY in binary format cannot be searched for what must be masked"}};
+        return cut(*live, turn);
       }
       break;
     }
     case backend::kCopyData:
       return on_copy_data(frame, ticket, turn);
+    case backend::kFunctionCallResponse:
+      return on_function_result(frame, ticket, turn);
     default:
       break;
   }
@@ -157,7 +158,7 @@ void Conversation::on_row_description(const Frame& frame, Ticket& ticket, Turn& 
     keep_fields(*description, ticket.portal->fields, ticket.portal->columns);
     ticket.portal->described = true;
   }
-  if (Running* running = running_of(ticket); running && (!running->obligations.empty() || running->detectors)) {
+  if (Running* running = running_of(ticket); running && running->reads_rows) {
     keep_fields(*description, running->fields, running->rows.columns);
     plan_masking(*running);
   }
@@ -173,11 +174,18 @@ void Conversation::plan_masking(Running& running) {
   running.planned = true;
 }
 
+/// False: it is one too many for a limit, and the flow is over.
+bool Conversation::count_row(LiveOperation& live, size_t bytes, Turn& turn) {
+  if (!life_.spend(live, 1, bytes, turn.now, turn.actions)) return cut(live, turn), false;
+  ++live.result.rows;
+  return true;
+}
+
 void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
   LiveOperation* live = live_of(ticket);
   Running* running = running_of(ticket);
-  if (live) ++live->result.rows;
-  if (!running || (running->obligations.empty() && !running->detectors)) {
+  if (live && !count_row(*live, frame.raw.size(), turn)) return;
+  if (!running || !running->reads_rows) {
     if (live) live->result.bytes_to_agent += frame.raw.size();
     return relay(frame.raw, turn);
   }
@@ -223,12 +231,40 @@ void Conversation::record_row(Running& running, std::string_view message) {
 void Conversation::on_copy_data(const Frame& frame, Ticket& ticket, Turn& turn) {
   Running* running = running_of(ticket);
   LiveOperation* live = live_of(ticket);
-  if (live) ++live->result.rows;
+  if (live && !count_row(*live, frame.raw.size(), turn)) return;
   std::optional<std::string> masked;
-  if (running && running->copy_text) masked = running->detectors->mask_text(frame.body, *life_.facts().masker);
-  if (!masked) return relay(frame.raw, turn);
+  if (running && running->copy_text && running->detectors)
+    masked = running->detectors->mask_text(frame.body, *life_.facts().masker);
+  std::string& out = turn.actions.send(kAgentLeg);
+  const size_t start = out.size();
+  if (masked)
+    append_copy_data(out, *masked);
+  else
+    out += frame.raw;
+  life_.bytes_to_agent() += out.size() - start;
+  if (!live) return;
+  live->result.bytes_to_agent += out.size() - start;
+  if (masked) ++live->result.masked_values;
+}
+
+/// Nothing says what type the value has. Without a NUL byte it is read as text, in either format; inside anything else
+/// a text of another length would break it, so all of it goes.
+void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& turn) {
+  Running* running = running_of(ticket);
+  LiveOperation* live = live_of(ticket);
+  if (live) {
+    if (!count_row(*live, frame.raw.size(), turn)) return;
+    live->result.bytes_to_agent += frame.raw.size();
+  }
+  if (!running || !running->detectors) return relay(frame.raw, turn);
+  auto response = parse_function_call_response(frame.body);
+  if (!response) return violation("target: " + response.error().what, turn);
+  if (!response->value || running->detectors->scan(*response->value).empty()) return relay(frame.raw, turn);
+  std::optional<std::string> masked;
+  if (response->value->find('\0') == std::string_view::npos)
+    masked = running->detectors->mask_text(*response->value, *life_.facts().masker);
   if (live) ++live->result.masked_values;
-  append_copy_data(turn.actions.send(kAgentLeg), *masked);
+  append_function_call_response(turn.actions.send(kAgentLeg), masked);
 }
 
 void Conversation::on_complete(const Frame& frame, Ticket& ticket, Turn& turn) {
@@ -239,10 +275,10 @@ void Conversation::on_complete(const Frame& frame, Ticket& ticket, Turn& turn) {
     if (!complete) return violation("target: " + complete.error().what, turn);
     if (live) {
       live->result.tag = printable(complete->tag, 64);
-      // A SELECT's rows were counted as they came; what was written is known from the tag alone.
-      if (!complete->tag.starts_with("SELECT") && !complete->tag.starts_with("FETCH") &&
-          !complete->tag.starts_with("COPY"))
+      // Rows that came were counted; of what was written only the tag tells.
+      if (running && live->result.rows == running->rows_before)
         live->result.rows += rows_of_tag(complete->tag).value_or(0);
+      if (running) running->rows_before = live->result.rows;
     }
     if (running) {
       if (running->statement < running->analysis->statements.size())
@@ -383,7 +419,7 @@ void Conversation::begin_large_answer(const Large& large, Turn& turn) {
     return cut(*live, turn);
   }
   if (live) {
-    ++live->result.rows;
+    if (!count_row(*live, large.header.frame_bytes(), turn)) return;
     live->result.bytes_to_agent += large.header.frame_bytes();
   }
   server_rest_ = PassThrough(large.header.frame_bytes());

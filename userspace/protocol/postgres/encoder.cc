@@ -194,6 +194,12 @@ void append_command_complete(std::string& out, std::string_view tag) {
   append_text_message(out, backend::kCommandComplete, tag);
 }
 
+void append_function_call_response(std::string& out, const Value& value) {
+  MessageBuilder message(out, backend::kFunctionCallResponse);
+  message.value(value);
+  message.finish();
+}
+
 void append_empty(std::string& out, char type) { append_bytes_message(out, type, {}); }
 
 namespace {

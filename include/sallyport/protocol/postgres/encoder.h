@@ -47,6 +47,8 @@ void append_negotiate_protocol_version(std::string& out, uint32_t version,
 void append_row_description(std::string& out, std::span<const Field> fields);
 void append_parameter_description(std::string& out, std::span<const uint32_t> types);
 void append_command_complete(std::string& out, std::string_view tag);
+/// Null: SQL NULL.
+void append_function_call_response(std::string& out, const Value& value);
 /// The messages without a body, of either direction: Sync, Flush, ParseComplete, NoData …
 void append_empty(std::string& out, char type);
 
