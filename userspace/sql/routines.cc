@@ -26,23 +26,6 @@ constexpr std::string_view kHarmlessLibraries[] = {
 
 constexpr size_t kReadsMax = 20'000;  // columns that functions of one statement read
 
-// The text of a constant, and of constants put together with ||.
-bool fold_text(const Node* node, std::string& text, int depth) {
-  constexpr int kDepthMax = 100;
-  if (depth > kDepthMax) return false;
-  if (const auto* cast = pg::as<TypeCast>(node)) {
-    QualifiedName type = qualified_name(cast->typeName->names);
-    return (type.name == "text" || type.name == "varchar") && fold_text(cast->arg, text, depth + 1);
-  }
-  if (const auto* operation = pg::as<A_Expr>(node))
-    return operation->kind == AEXPR_OP && qualified_name(operation->name).name == "||" &&
-           fold_text(operation->lexpr, text, depth + 1) && fold_text(operation->rexpr, text, depth + 1);
-  const auto* constant = pg::as<A_Const>(node);
-  if (constant == nullptr || constant->isnull || constant->val.node.type != T_String) return false;
-  text.append(pg::text_of(&constant->val.node));
-  return true;
-}
-
 std::string_view library_name(std::string_view path) {
   path.remove_prefix(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);
   return path.substr(0, path.find(".so"));
@@ -305,7 +288,29 @@ void Query::run_expression(const std::string& text) {
     unknown_function("", "what an expression of the catalogue does is not known: " + std::string(why));
 }
 
-void Query::routine(const Routine& routine, bool quiet, Lineage& lineage) {
+// SQL that a function was given as text.
+void Query::run_given(const std::string& who, const std::string& text, Lineage& lineage) {
+  std::vector<ColumnRead> reads;
+  std::string_view why;
+  bool told = false;
+  {
+    Inside inside(*this, nullptr, reads);
+    told = inside.run(text, Scope(), why);
+  }
+  if (!told) unknown_function(who, "what " + who + " runs is not known: " + std::string(why));
+  state_.given.push_back(std::move(reads));
+  add_reads(state_.given.back(), lineage);
+}
+
+// The columns live as long as `from`.
+void Query::add_reads(std::vector<ColumnRead>& from, Lineage& lineage) {
+  for (const ColumnRead& read : from) {
+    uses_.push_back({read.fact, "select", true, true});
+    lineage.columns.push_back({static_cast<int>(uses_.size()) - 1, read.column});
+  }
+}
+
+void Query::routine(const Routine& routine, bool quiet, Lineage& lineage, const FuncCall* call) {
   std::string object = join_names(routine.schema, routine.name);
   bool is_harmless = harmless(routine);
   if (!quiet || !is_harmless) effects_.add("call", ObjectKind::function, object, Access::execute);
@@ -315,7 +320,7 @@ void Query::routine(const Routine& routine, bool quiet, Lineage& lineage) {
     for (const RelationName& type : routine.types) named_type(type.schema, type.name);
   } else if (routine.language == "sql" || routine.language == "plpgsql") {
     look_into(routine, lineage);
-  } else {
+  } else if (!library_call(routine, call, lineage)) {
     std::string because = "function " + object + " is written in " + routine.language + ", which is not looked into";
     unknown_function(std::move(object), std::move(because));
   }
@@ -335,10 +340,7 @@ void Query::look_into(const Routine& routine, Lineage& lineage) {
     }
     known = std::move(reads);
   }
-  for (const ColumnRead& read : known) {
-    uses_.push_back({read.fact, "select", true, true});
-    lineage.columns.push_back({static_cast<int>(uses_.size()) - 1, read.column});
-  }
+  add_reads(known, lineage);
 }
 
 bool Query::run_routine(const Routine& routine, std::vector<ColumnRead>& reads, std::string_view& why) {
