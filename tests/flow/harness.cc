@@ -38,6 +38,10 @@ std::string reading_customers() {
              "public.orders]}}]");
 }
 
+std::string limited(std::string_view limits) {
+  return entitlement(fmt::format("limits: [{}], allow: [{{sql: {{tables: [public.orders]}}}}]", limits));
+}
+
 std::string everything() { return entitlement("allow: [{sql: {}}, {sql: {statements: [unknown]}}]"); }
 
 World::World(const std::string& policy) { set_policy(policy); }
@@ -66,6 +70,16 @@ Result<std::shared_ptr<const mask::DetectorSet>> World::detectors(const std::vec
   return mask::DetectorSet::compile(rules);
 }
 
+Result<Lease> World::lease(const Origin& origin, std::string_view on, const model::Limit& limit, uint64_t need,
+                           const Now& at) {
+  return limits.lease(node::LimitKey::of(limit, origin, on), limit.max, need, at.monotonic_ns);
+}
+
+void World::give_back(const Origin& origin, std::string_view on, const model::Limit& limit, uint64_t unspent,
+                      const Now& at) {
+  limits.give_back(node::LimitKey::of(limit, origin, on), unspent, at.monotonic_ns);
+}
+
 void World::add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) {
   cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key)});
 }
@@ -92,9 +106,10 @@ void World::pass_ms(int64_t ms) {
 model::Endpoint listed() { return {model::IpAddress::v4(10, 0, 0, 5), 5432}; }
 model::Endpoint unlisted() { return {model::IpAddress::v4(10, 9, 9, 9), 80}; }
 
-Driver::Driver(World& world, const model::Endpoint& destination, const std::string& agent) : world_(world) {
+Driver::Driver(World& world, const model::Endpoint& destination, const std::string& agent, model::FlowId id)
+    : world_(world) {
   layers_["postgres"] = [](OperationLife& life) { return make_postgres_layer(life); };
-  Origin origin{.id = 7, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
+  Origin origin{.id = id, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
   origin.principal.agent = agent;
   flow_ = make_flow(origin, world_, layers_);
   Actions actions;
@@ -111,6 +126,8 @@ void Driver::event(const Event& event) {
 
 void Driver::tick(int64_t ms) {
   world_.pass_ms(ms);
+  if (wake_at_ns == 0 || world_.now.monotonic_ns < wake_at_ns) return;
+  wake_at_ns = 0;
   event(Tick{});
 }
 
@@ -146,6 +163,8 @@ void Driver::carry_out(const Action& action) {
     secures.push_back(*secure);
   } else if (const auto* ask = std::get_if<Ask>(&action)) {
     asks.push_back(*ask);
+  } else if (const auto* wake = std::get_if<Wake>(&action)) {
+    if (wake_at_ns == 0 || wake->at_monotonic_ns < wake_at_ns) wake_at_ns = wake->at_monotonic_ns;
   } else if (const auto* abort = std::get_if<Abort>(&action)) {
     aborted.push_back(abort->leg);
   } else if (const auto* read = std::get_if<Read>(&action)) {

@@ -265,9 +265,10 @@ void ModelServer::ready() {
 
 // ---------------------------------------------------------------- Session
 
-Session::Session(World& world) : Session(world, startup_packet()) {}
+Session::Session(World& world, model::FlowId id) : Session(world, startup_packet(), id) {}
 
-Session::Session(World& world, std::string_view startup) : world(world), driver(world) {
+Session::Session(World& world, std::string_view startup, model::FlowId id)
+    : world(world), driver(world, listed(), "bot", id) {
   say(startup);
   upstream();
 }

@@ -69,6 +69,7 @@ class Node {
   kernel::LevelReport level_;
   node::FlowRegistry registry_;
   node::CancelKeys cancel_keys_;
+  node::LimitCounters limits_;
   node::Holds holds_{[this](model::FlowId flow, flow::Answered answered) { return post(flow, std::move(answered)); }};
   std::unique_ptr<node::CertificateAuthority> authority_;
   std::unique_ptr<PolicyStore> policy_;
@@ -92,9 +93,9 @@ Result<> Node::start() {
   authority_ = std::move(*authority);
 
   policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { tell_workers(); });
-  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, host_name());
+  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, limits_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
-  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, *authority_});
+  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_});
   if (auto started = start_workers(); !started) return started;
 
   handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, level_,

@@ -11,13 +11,15 @@
 #include "sallyport/node/cancel_keys.h"
 #include "sallyport/node/credentials.h"
 #include "sallyport/node/flow_registry.h"
+#include "sallyport/node/limit_counters.h"
 
 namespace sallyport::daemon {
 
 class FlowServices final : public flow::Services {
  public:
   /// All outlive this.
-  FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys, std::string node_name);
+  FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
+               node::LimitCounters& limits, std::string node_name);
 
   std::shared_ptr<const flow::Facts> facts() override { return policy_.facts(); }
   std::string random_bytes(size_t count) override;
@@ -27,6 +29,10 @@ class FlowServices final : public flow::Services {
   Result<flow::Credential> credential(const std::string& file) override;
   Result<Secret> verifier(const std::string& file, const std::string& role) override;
   Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) override;
+  Result<flow::Lease> lease(const flow::Origin& origin, std::string_view target, const model::Limit& limit,
+                            uint64_t need, const Now& now) override;
+  void give_back(const flow::Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
+                 const Now& now) override;
   void add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) override;
   bool owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) override;
   void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
@@ -36,6 +42,7 @@ class FlowServices final : public flow::Services {
   PolicyStore& policy_;
   node::FlowRegistry& registry_;
   node::CancelKeys& cancel_keys_;
+  node::LimitCounters& limits_;
   node::Credentials credentials_;
   const std::string node_name_;
   const Secret node_secret_;

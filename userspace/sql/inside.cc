@@ -113,6 +113,8 @@ bool Query::Inside::run_view(const std::string& text, const std::string& through
   if (!through.empty()) state_.way.append(through).push_back(' ');
   std::string_view outer_class = query_.class_;
   return parse(text, why, [&](const Node* node) {
+    if (nodeTag(node) == T_ViewStmt) node = reinterpret_cast<const ViewStmt*>(node)->query;
+    if (const auto* create = pg::as<CreateTableAsStmt>(node)) node = create->query;
     Statement inner;
     Effects effects(inner);
     effects.exchange_planned(planned_);

@@ -33,6 +33,13 @@ struct Credential {
   Secret password;
 };
 
+/// A part of a limit that a flow may spend.
+struct Lease {
+  uint64_t granted = 0;               ///< 0: less is left than was needed
+  uint64_t used = 0;                  ///< by all who share the limit, unspent leases included
+  int64_t frees_at_monotonic_ns = 0;  ///< when something becomes free again; 0: something is free, or nothing used
+};
+
 class Services {
  public:
   virtual ~Services() = default;
@@ -53,6 +60,13 @@ class Services {
 
   /// Compiled once for each list of rules, then shared.
   virtual Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) = 0;
+
+  /// Takes `need` of a limit of this agent on `target`, or more to be spent later. What is unspent goes back when the
+  /// flow ends, and otherwise within a sixtieth of the limit's window. Fails when too many limits are counted: deny.
+  virtual Result<Lease> lease(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t need,
+                              const Now& now) = 0;
+  virtual void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
+                         const Now& now) = 0;
 
   /// Which live flow owns a backend key; found only by the same agent towards the same server.
   virtual void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) = 0;

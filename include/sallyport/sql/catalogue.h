@@ -70,7 +70,7 @@ struct BehindFact {
   uint8_t hidden = 0;  ///< what nothing here tells: rewrite rules
   std::vector<Runs> runs;
   std::vector<Cascade> cascades;
-  std::string definition;       ///< of a view or materialized view: its query; empty: not known
+  std::string definition;       ///< of a view or materialized view: its query or CREATE statement; empty: not known
   bool invoker_rights = false;  ///< a view with security_invoker
 };
 

@@ -43,6 +43,7 @@ void OperationLife::find_target() {
 void OperationLife::close_session(std::string reason, const Now& now, Actions& actions) {
   if (closed_ || session_.empty()) return;
   closed_ = true;
+  limits_.give_back_all(now);
   while (!live_.empty()) {
     LiveOperation& open = live_.begin()->second;
     if (open.stage == Stage::released && open.result.error.empty()) open.result.error = reason;
@@ -70,6 +71,7 @@ model::Decision OperationLife::decide(const model::Operation& operation, const N
 void OperationLife::judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now,
                           Actions& actions) {
   live.decision = std::move(decision);
+  if (live.decision.outcome == model::Outcome::allow) admit(live, now, actions);
   model::OperationDecided entry{.id = live.operation.id,
                                 .parent = live.operation.parent,
                                 .kind = std::string(model::kind_of(live.operation)),
@@ -104,22 +106,39 @@ void OperationLife::answer(LiveOperation& live, bool approved, const std::string
   live.hold_deadline_ns = 0;
   // What was true when it was held may not be any more: an approval never outlives its rule.
   const model::Decision again = decide(live.operation, now);
-  const bool released = approved && again.outcome != model::Outcome::deny;
-  live.stage = released ? Stage::released : Stage::refused;
+  const bool allowed = approved && again.outcome != model::Outcome::deny;
   // Masks and limits of today, not of when it was asked.
   if (again.outcome == model::Outcome::deny)
     live.decision = again;
   else
     live.decision.obligations = again.obligations;
-  live.decision.outcome = released ? model::Outcome::allow : model::Outcome::deny;
+  live.decision.outcome = allowed ? model::Outcome::allow : model::Outcome::deny;
   live.decision.causes.push_back(
       {.rule = "hold", .text = approved ? fmt::format("approved by {}", by) : fmt::format("held, and {}", by)});
+  live.holds_lifted = approved;
+  if (allowed) admit(live, now, actions);
+  live.stage = live.decision.outcome == model::Outcome::allow ? Stage::released : Stage::refused;
   append(model::OperationDecided{.id = live.operation.id,
                                  .parent = live.operation.parent,
                                  .kind = std::string(model::kind_of(live.operation)),
                                  .outcome = live.decision.outcome,
                                  .causes = live.decision.causes},
          now, actions);
+}
+
+void OperationLife::admit(LiveOperation& live, const Now& now, Actions& actions) {
+  if (live.statements == 0 || limits_.empty()) return;
+  auto used_up = limits_.admit(live.statements, live.holds_lifted, now, actions);
+  if (!used_up) return;
+  const model::Outcome then = used_up->limit->then;
+  refuse_by_limit(live, std::move(*used_up));
+  live.decision.outcome = then;
+}
+
+void OperationLife::refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp used_up) {
+  live.decision.outcome = model::Outcome::deny;
+  live.decision.causes = {std::move(used_up.cause)};
+  live.decision.hint = std::move(used_up.hint);
 }
 
 void OperationLife::end(LiveOperation& live, const Now& now, Actions& actions) {

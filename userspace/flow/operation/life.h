@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "flow/operation/limit_leases.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/model/decision.h"
 #include "sallyport/model/operation.h"
@@ -36,13 +37,16 @@ struct LiveOperation {
   Stage stage = Stage::opened;
   int64_t opened_monotonic_ns = 0;
   int64_t hold_deadline_ns = 0;  ///< monotonic; 0: not held
+  uint64_t statements = 0;       ///< how many it counts as when it is released; 0: limits do not concern it
+  bool holds_lifted = false;     ///< a human approved it
   model::OperationEnded result;  ///< grows while it runs
 };
 
 class OperationLife {
  public:
   /// `services` outlives this.
-  OperationLife(const Origin& origin, Services& services) : origin_(origin), services_(services) {}
+  OperationLife(const Origin& origin, Services& services)
+      : origin_(origin), services_(services), limits_(origin, services) {}
 
   /// Takes the first reading of the facts, opens the session record.
   void open_session(const Now& now, Actions& actions);
@@ -53,7 +57,20 @@ class OperationLife {
   LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now);
   /// Decides by the current facts. Pure: nothing is opened or recorded.
   model::Decision decide(const model::Operation& operation, const Now& now) const;
-  /// Gives an operation its decision and records it. An outcome of hold asks a human and sets a deadline.
+  /// The limits in force from now on.
+  void set_limits(std::span<const model::Limit> limits, const Now& now) { limits_.set(limits, target_name_, now); }
+  /// Counts part of a running operation's result. False: a limit is used up, and the decision says which: cut it.
+  bool spend(LiveOperation& live, uint64_t rows, uint64_t bytes, const Now& now, Actions& actions) {
+    if (limits_.empty()) return true;
+    auto used_up = limits_.spend(rows, bytes, live.holds_lifted, now, actions);
+    if (used_up) refuse_by_limit(live, std::move(*used_up));
+    return live.decision.outcome == model::Outcome::allow;
+  }
+  /// At every Tick.
+  void give_back_leases(const Now& now, Actions& actions) { limits_.give_back_old(now, actions); }
+
+  /// Gives an operation its decision and records it. One that is allowed and counts is held or denied all the same
+  /// when a limit is used up. An outcome of hold asks a human and sets a deadline.
   void judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now, Actions& actions);
   /// A human's answer or the deadline: held becomes released or refused, and is recorded.
   void answer(LiveOperation& live, bool approved, const std::string& by, const Now& now, Actions& actions);
@@ -83,9 +100,12 @@ class OperationLife {
 
  private:
   void find_target();
+  void admit(LiveOperation& live, const Now& now, Actions& actions);
+  static void refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp used_up);
 
   const Origin& origin_;
   Services& services_;
+  LimitLeases limits_;
   std::shared_ptr<const Facts> facts_;
   policy::TargetMatch match_;
   std::string target_name_;

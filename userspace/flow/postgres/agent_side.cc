@@ -191,8 +191,7 @@ bool Conversation::on_execute(const Frame& frame, Turn& turn) {
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/false, turn), true;
   start_running(front_->operation, portal->prepared->analysis, portal->prepared->text);
   const Running& running = running_.at(front_->operation);
-  const bool must_know_columns = !running.obligations.columns.empty() || running.detectors;
-  if (must_know_columns && !portal->described && !portal->describe_in_flight) {
+  if (running.reads_rows && !portal->described && !portal->describe_in_flight) {
     portal->describe_in_flight = true;
     if (push(Kind::describe_portal, {.role = Ticket::Role::describe, .portal = portal}, turn))
       append_describe(turn.actions.send(connection_.upstream), Named::portal, execute->portal);

@@ -62,7 +62,8 @@ class Conversation {
     std::shared_ptr<const mask::DetectorSet> detectors;
     std::vector<postgres::Field> fields;  ///< without their names: those are in `rows`
     RowMasking masking;
-    bool planned = false;  ///< `masking` is for the rows that come now
+    bool reads_rows = false;  ///< to mask or to record them
+    bool planned = false;     ///< `masking` is for the rows that come now
     model::RowsReturned rows;
     uint64_t rows_recorded = 0;
     uint64_t rows_before = 0;  ///< of the operation, when the statement being answered began
@@ -114,6 +115,9 @@ class Conversation {
   void forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis, model::Decision& decision) const;
   RecordText record_text(const std::string& text, const sql::Analysis& analysis) const;
   std::optional<std::string> hide(const sql::Literal& literal, std::string_view value) const;
+  static bool must_read_rows(const model::Obligations& obligations) {
+    return !obligations.columns.empty() || !obligations.detect.empty() || obligations.record_rows_max > 0;
+  }
   void start_running(model::OperationId id, std::shared_ptr<const sql::Analysis> analysis, std::string_view text);
   void read_facts(Turn& turn);
   void start_lookup(LookupRequest request, Turn& turn);
@@ -123,6 +127,7 @@ class Conversation {
   bool on_server_frame(const postgres::Frame& frame, Turn& turn);
   void relay(std::string_view raw, Turn& turn);
   void on_answer(const postgres::Frame& frame, const postgres::Answer& answer, Ticket& ticket, Turn& turn);
+  bool count_row(LiveOperation& live, size_t bytes, Turn& turn);
   void on_row(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void record_row(Running& running, std::string_view message);
   void on_row_description(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
@@ -148,6 +153,7 @@ class Conversation {
   void on_changed(Turn& turn);
   void judge_held_again(Turn& turn);
   void on_tick(Turn& turn);
+  void wake_at_expiry(Turn& turn);
   void cut(LiveOperation& live, Turn& turn);
   void violation(std::string why, Turn& turn);
   void continue_if_drained(Turn& turn);

@@ -38,6 +38,12 @@ std::vector<model::Effect> all_effects(const sql::Analysis& analysis) {
   return out;
 }
 
+/// What limits count: statements that run. The end of a transaction must always be possible.
+uint64_t statements_to_count(model::Sql::Source source, const sql::Analysis& analysis) {
+  if (source == model::Sql::Source::parse) return 0;
+  return static_cast<uint64_t>(std::ranges::count(analysis.statements, false, &sql::Statement::transaction_control));
+}
+
 }  // namespace
 
 /// Takes what the current policy says whatever the statement: masks, detectors, whether anything is asked at all.
@@ -48,11 +54,11 @@ void Conversation::read_facts(Turn& turn) {
   if (!target) return;
   const policy::Judgement judged = policy.judge(agent, target->name, {}, turn.now.wall_ns);
   in_force_ = judged.obligations ? *judged.obligations : model::Obligations{};
+  life_.set_limits(in_force_.limits, turn.now);
   transparent_ = in_force_.columns.empty() && in_force_.detect.empty() &&
                  policy.passes_everything(agent, target->name, turn.now.wall_ns);
   expires_wall_ns_ = judged.expires_wall_ns;
-  if (expires_wall_ns_ != 0)
-    turn.actions.add(Wake{turn.now.monotonic_ns + std::max<int64_t>(0, expires_wall_ns_ - turn.now.wall_ns)});
+  wake_at_expiry(turn);
   detectors_.reset();
   if (in_force_.detect.empty()) return;
   auto detectors = life_.services().detectors(in_force_.detect);
@@ -211,6 +217,7 @@ void Conversation::start_lookup(LookupRequest request, Turn& turn) {
 
 Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId parent, RecordText text, Turn& turn) {
   LiveOperation& live = life_.open(std::move(sql), parent, turn.now);
+  live.statements = statements_to_count(std::get<model::Sql>(live.operation.body).source, *front_->analysis);
   model::Decision decision = life_.decide(live.operation, turn.now);
   forbid_unmaskable(std::get<model::Sql>(live.operation.body), front_->analysis.get(), decision);
   life_.judge(live, std::move(decision), std::move(text), turn.now, turn.actions);
@@ -280,6 +287,7 @@ void Conversation::start_running(model::OperationId id, std::shared_ptr<const sq
   running.obligations = live.decision.obligations;
   running.tainted = reads_masked(running.obligations, analysis->statements);
   if (!running.obligations.detect.empty()) running.detectors = detectors_;
+  running.reads_rows = must_read_rows(running.obligations);
   for (const sql::Statement& statement : analysis->statements)
     if (statement.name_change) running.text = std::string(text);
   running.meaning = meaning_;

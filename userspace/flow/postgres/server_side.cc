@@ -158,7 +158,7 @@ void Conversation::on_row_description(const Frame& frame, Ticket& ticket, Turn& 
     keep_fields(*description, ticket.portal->fields, ticket.portal->columns);
     ticket.portal->described = true;
   }
-  if (Running* running = running_of(ticket); running && (!running->obligations.empty() || running->detectors)) {
+  if (Running* running = running_of(ticket); running && running->reads_rows) {
     keep_fields(*description, running->fields, running->rows.columns);
     plan_masking(*running);
   }
@@ -174,11 +174,18 @@ void Conversation::plan_masking(Running& running) {
   running.planned = true;
 }
 
+/// False: it is one too many for a limit, and the flow is over.
+bool Conversation::count_row(LiveOperation& live, size_t bytes, Turn& turn) {
+  if (!life_.spend(live, 1, bytes, turn.now, turn.actions)) return cut(live, turn), false;
+  ++live.result.rows;
+  return true;
+}
+
 void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
   LiveOperation* live = live_of(ticket);
   Running* running = running_of(ticket);
-  if (live) ++live->result.rows;
-  if (!running || (running->obligations.empty() && !running->detectors)) {
+  if (live && !count_row(*live, frame.raw.size(), turn)) return;
+  if (!running || !running->reads_rows) {
     if (live) live->result.bytes_to_agent += frame.raw.size();
     return relay(frame.raw, turn);
   }
@@ -224,7 +231,7 @@ void Conversation::record_row(Running& running, std::string_view message) {
 void Conversation::on_copy_data(const Frame& frame, Ticket& ticket, Turn& turn) {
   Running* running = running_of(ticket);
   LiveOperation* live = live_of(ticket);
-  if (live) ++live->result.rows;
+  if (live && !count_row(*live, frame.raw.size(), turn)) return;
   std::optional<std::string> masked;
   if (running && running->copy_text && running->detectors)
     masked = running->detectors->mask_text(frame.body, *life_.facts().masker);
@@ -246,7 +253,7 @@ void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& 
   Running* running = running_of(ticket);
   LiveOperation* live = live_of(ticket);
   if (live) {
-    ++live->result.rows;
+    if (!count_row(*live, frame.raw.size(), turn)) return;
     live->result.bytes_to_agent += frame.raw.size();
   }
   if (!running || !running->detectors) return relay(frame.raw, turn);
@@ -412,7 +419,7 @@ void Conversation::begin_large_answer(const Large& large, Turn& turn) {
     return cut(*live, turn);
   }
   if (live) {
-    ++live->result.rows;
+    if (!count_row(*live, large.header.frame_bytes(), turn)) return;
     live->result.bytes_to_agent += large.header.frame_bytes();
   }
   server_rest_ = PassThrough(large.header.frame_bytes());
