@@ -24,7 +24,7 @@ own AS (
     | CASE WHEN EXISTS (SELECT FROM pg_attrdef a WHERE adrelid = c.oid
              AND pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$')
         OR EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
-             WHERE k.conrelid = c.oid OR k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
+             WHERE k.conrelid = c.oid OR k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
         OR EXISTS (SELECT FROM pg_index i JOIN calls ON classid = 'pg_class'::regclass AND objid = i.indexrelid
              WHERE indrelid = c.oid)
       THEN 6 ELSE 0 END AS hidden

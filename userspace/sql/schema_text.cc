@@ -171,9 +171,9 @@ void SchemaText::answer(const Missing& missing, Catalogue& catalogue) const {
 
 const std::vector<std::string>& SchemaText::not_understood() const { return state_->not_understood; }
 
-std::vector<std::string> SchemaText::relations() const {
-  std::vector<std::string> names;
-  for (const auto& [name, relation] : state_->relations) names.push_back(name.schema + "." + name.name);
+std::vector<RelationName> SchemaText::relations() const {
+  std::vector<RelationName> names;
+  for (const auto& [name, relation] : state_->relations) names.push_back(name);
   return names;
 }
 
