@@ -222,6 +222,7 @@ void CatalogueCache::invalidate() {
   catalogue_.operators.clear();
   function_names_.clear();
   creation_schema_.clear();
+  bytes_ = 0;
   unavailable_ = {};
   empty_ = true;
 }
@@ -269,6 +270,8 @@ bool CatalogueCache::add_row(const postgres::DataRow& row) {
   if (row.values.size() != 1) return false;
   const postgres::Value value = *row.values.begin();
   if (!value) return false;
+  bytes_ += value->size();
+  if (bytes_ > kCatalogueBytesMax) return false;
   const json object = json::parse(*value, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return false;
   try {

@@ -22,6 +22,9 @@ struct LookupRequest {
   std::set<uint32_t> function_oids;
 };
 
+/// Of facts held for one flow, as the server sends them. An agent may make many functions, with much code each.
+inline constexpr size_t kCatalogueBytesMax = 8 << 20;
+
 class CatalogueCache {
  public:
   const sql::Catalogue& view() const { return catalogue_; }
@@ -57,6 +60,7 @@ class CatalogueCache {
   bool empty_ = true;
 
   LookupRequest request_;
+  size_t bytes_ = 0;  ///< of the facts held and of those coming
   sql::Catalogue incoming_;
   std::set<sql::RelationName> too_many_;  ///< functions with more routines than come
   std::map<uint32_t, std::string> incoming_functions_;
