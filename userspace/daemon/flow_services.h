@@ -9,6 +9,7 @@
 #include "daemon/policy_store.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/node/cancel_keys.h"
+#include "sallyport/node/catalogues.h"
 #include "sallyport/node/credentials.h"
 #include "sallyport/node/flow_registry.h"
 
@@ -17,7 +18,8 @@ namespace sallyport::daemon {
 class FlowServices final : public flow::Services {
  public:
   /// All outlive this.
-  FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys, std::string node_name);
+  FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
+               node::Catalogues& catalogues, std::string node_name);
 
   std::shared_ptr<const flow::Facts> facts() override { return policy_.facts(); }
   std::string random_bytes(size_t count) override;
@@ -27,8 +29,16 @@ class FlowServices final : public flow::Services {
   Result<flow::Credential> credential(const std::string& file) override;
   Result<Secret> verifier(const std::string& file, const std::string& role) override;
   Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) override;
+  std::shared_ptr<const flow::SharedCatalogue> shared_catalogue(const flow::CatalogueId& id, const Now& now) override {
+    return catalogues_.look(id, now.monotonic_ns);
+  }
+  void want_shared(const flow::CatalogueId& id, const flow::SearchPath& path, const sql::Missing& names) override {
+    catalogues_.want(id, path, names);
+  }
   void add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) override;
   bool owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) override;
+  /// For the side connections, which read theirs the same way.
+  node::Credentials& credentials() { return credentials_; }
   void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
                 std::string_view protocol) override;
 
@@ -36,6 +46,7 @@ class FlowServices final : public flow::Services {
   PolicyStore& policy_;
   node::FlowRegistry& registry_;
   node::CancelKeys& cancel_keys_;
+  node::Catalogues& catalogues_;
   node::Credentials credentials_;
   const std::string node_name_;
   const Secret node_secret_;

@@ -13,7 +13,8 @@ namespace sallyport::flow {
 ///   {"q":"r","i":1,"oid":"16384","schema":…,"name":…,"kind":"r","temp":false,"hidden":6,
 ///    "columns":["id",null],"sequences":null,"up":[["public","parent"]],"down":null}
 ///   {"q":"f","i":1,"shadowed":false}    {"q":"o","oid":"870","schema":…,"name":…}
-///   {"q":"s","schema":"public"}         current_schema()
+///   {"q":"s","schema":"public","path":["pg_catalog","public"],"temp":false,"server":"…"}  current_schema(),
+///                                       current_schemas(true), whether the session has temporary objects
 /// A relation is the one that PostgreSQL would choose now: the first in the session's own search
 /// path. No to_regclass(): it raises on schemas without USAGE, which would end the transaction.
 /// `hidden` are the bits of sql::RelationFact::Hidden.
@@ -97,10 +98,21 @@ FROM pg_catalog.unnest($4::pg_catalog.oid[]) AS q(o)
 JOIN pg_catalog.pg_proc p ON p.oid = q.o
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 UNION ALL
-SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema())::pg_catalog.text
+SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema(),
+  'path', pg_catalog.current_schemas(true), 'temp', pg_catalog.pg_my_temp_schema() <> 0::pg_catalog.oid,
+  'server', $server)::pg_catalog.text
 )sql";
+
+/// What `$server` above stands for: this start of this server, and the database, in numbers that no setting changes.
+inline constexpr const char* kServerIdentity = R"sql(pg_catalog.concat_ws('/',
+  pg_catalog.int8(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())),
+  pg_catalog.int8(pg_catalog.date_part('microseconds', pg_catalog.pg_postmaster_start_time())),
+  (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())))sql";
 
 /// kLookupText with `=` written OPERATOR(pg_catalog.=), and so on.
 const std::string& lookup_sql();
+/// The same question about a search path that is given, instead of the connection's own: its schemas and the one to
+/// create in are two more parameters.
+const std::string& lookup_sql_with_path();
 
 }  // namespace sallyport::flow
