@@ -18,10 +18,17 @@ namespace {
 
 const flow::SearchPath kPath{"app", {"pg_catalog", "app", "o'dd \"one\", {x}"}};
 
+/// One name of each kind, so that every part of the question is there.
+const sql::Missing kAll{.relations = {{"", "t"}},
+                        .behind = {{"app", "t"}},
+                        .functions = {{"", "f"}},
+                        .types = {{"", "d"}},
+                        .operators = {{"", "+"}}};
+
 /// A look-up that begins to read another catalogue must not go unnoticed by the fingerprint.
 TEST(ChangeToken, CoversWhatTheLookupReads) {
   const auto covered = fingerprinted_catalogues();
-  const std::string& text = flow::CatalogueQuestion::text();
+  const std::string text = flow::CatalogueQuestion(kPath, kAll).text();
   const std::regex read("(?:FROM|JOIN)\\s+pg_catalog\\.(pg_[a-z_]+)(?![a-z_(])");
   std::set<std::string> missing;
   size_t found = 0;
@@ -39,12 +46,13 @@ TEST(ChangeToken, CoversWhatTheLookupReads) {
 TEST(ChangeToken, TheKeyIsInTheFingerprint) { EXPECT_NE(fingerprint_sql(2), fingerprint_sql(4)); }
 
 TEST(Question, AsksForAPathInsteadOfTheConnectionsOwn) {
-  const std::string& text = flow::CatalogueQuestion::text();
+  const flow::CatalogueQuestion question(kPath, kAll);
+  const std::string& text = question.text();
   EXPECT_EQ(text.find("current_schema"), std::string::npos);
-  const flow::CatalogueQuestion question(kPath, {.relations = {{"", "t"}}});
-  const auto parameters = question.parameters();
+  const auto& parameters = question.parameters();
+  EXPECT_EQ(question.types().size(), parameters.size());
   const std::string last = "$" + std::to_string(parameters.size());
-  EXPECT_NE(text.find(last + "::"), std::string::npos);
+  EXPECT_NE(text.find(last), std::string::npos);
   EXPECT_EQ(text.find("$" + std::to_string(parameters.size() + 1)), std::string::npos);
   EXPECT_EQ(parameters.back(), "app");
   EXPECT_EQ(parameters[parameters.size() - 2], R"({"pg_catalog","app","o'dd \"one\", {x}"})");
@@ -56,7 +64,8 @@ TEST(Question, WhatDoesNotComeDoesNotExist) {
   EXPECT_TRUE(
       question.add_row(R"({"q":"r","i":1,"oid":"7","schema":"app","name":"t","kind":"r","temp":false,"hidden":null,
     "columns":["a"],"sequences":null,"up":null,"down":null})"));
-  EXPECT_TRUE(question.add_row(R"({"q":"s","schema":"app","path":["pg_catalog","app"],"temp":false,"server":"1/2/3"})"));
+  EXPECT_TRUE(
+      question.add_row(R"({"q":"s","schema":"app","path":["pg_catalog","app"],"temp":false,"server":"1/2/3"})"));
   const sql::Catalogue facts = question.finish();
   EXPECT_EQ(facts.relations.at({"", "t"})->oid, 7u);
   EXPECT_FALSE(facts.relations.at({"s", "u"})->found);

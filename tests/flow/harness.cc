@@ -4,9 +4,12 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "flow/postgres/postgres_layer.h"
 #include "sallyport/protocol/postgres/messages.h"
 #include "sallyport/protocol/postgres/startup.h"
+#include "sallyport/record/sessions.h"
 #include "tests/flow/wire_text.h"
 
 namespace sallyport::flow::test {
@@ -38,6 +41,10 @@ std::string reading_customers() {
              "public.orders]}}]");
 }
 
+std::string limited(std::string_view limits) {
+  return entitlement(fmt::format("limits: [{}], allow: [{{sql: {{tables: [public.orders]}}}}]", limits));
+}
+
 std::string everything() { return entitlement("allow: [{sql: {}}, {sql: {statements: [unknown]}}]"); }
 
 World::World(const std::string& policy) { set_policy(policy); }
@@ -66,6 +73,16 @@ Result<std::shared_ptr<const mask::DetectorSet>> World::detectors(const std::vec
   return mask::DetectorSet::compile(rules);
 }
 
+Result<Lease> World::lease(const Origin& origin, std::string_view on, const model::Limit& limit, uint64_t need,
+                           const Now& at) {
+  return limits.lease(node::LimitKey::of(limit, origin, on), limit.max, need, at.monotonic_ns);
+}
+
+void World::give_back(const Origin& origin, std::string_view on, const model::Limit& limit, uint64_t unspent,
+                      const Now& at) {
+  limits.give_back(node::LimitKey::of(limit, origin, on), unspent, at.monotonic_ns);
+}
+
 void World::add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) {
   cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key)});
 }
@@ -92,9 +109,10 @@ void World::pass_ms(int64_t ms) {
 model::Endpoint listed() { return {model::IpAddress::v4(10, 0, 0, 5), 5432}; }
 model::Endpoint unlisted() { return {model::IpAddress::v4(10, 9, 9, 9), 80}; }
 
-Driver::Driver(World& world, const model::Endpoint& destination, const std::string& agent) : world_(world) {
+Driver::Driver(World& world, const model::Endpoint& destination, const std::string& agent, model::FlowId id)
+    : world_(world) {
   layers_["postgres"] = [](OperationLife& life) { return make_postgres_layer(life); };
-  Origin origin{.id = 7, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
+  Origin origin{.id = id, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
   origin.principal.agent = agent;
   flow_ = make_flow(origin, world_, layers_);
   Actions actions;
@@ -111,6 +129,8 @@ void Driver::event(const Event& event) {
 
 void Driver::tick(int64_t ms) {
   world_.pass_ms(ms);
+  if (wake_at_ns == 0 || world_.now.monotonic_ns < wake_at_ns) return;
+  wake_at_ns = 0;
   event(Tick{});
 }
 
@@ -130,8 +150,13 @@ void Driver::carry_out(const Action& action) {
   } else if (const auto* record = std::get_if<Record>(&action)) {
     EXPECT_EQ(record->entry.sequence, records.size());
     records.push_back(record->entry);
-    const auto* entry = std::get_if<model::OperationDecided>(&record->entry.body);
+    auto* entry = std::get_if<model::OperationDecided>(&records.back().body);
     if (!entry) return;
+    if (entry->same_as != 0) {
+      const auto same = std::ranges::find(decided_, entry->same_as, &model::OperationDecided::id);
+      ASSERT_NE(same, decided_.end()) << "an entry names one that does not stand before it";
+      record::complete(*entry, *same);
+    }
     decided_.push_back(*entry);
     EXPECT_FALSE(entry->causes.empty());
     if (entry->outcome == model::Outcome::allow) ++(entry->kind == "connect" ? connects_allowed_ : sql_allowed_);
@@ -146,6 +171,8 @@ void Driver::carry_out(const Action& action) {
     secures.push_back(*secure);
   } else if (const auto* ask = std::get_if<Ask>(&action)) {
     asks.push_back(*ask);
+  } else if (const auto* wake = std::get_if<Wake>(&action)) {
+    if (wake_at_ns == 0 || wake->at_monotonic_ns < wake_at_ns) wake_at_ns = wake->at_monotonic_ns;
   } else if (const auto* abort = std::get_if<Abort>(&action)) {
     aborted.push_back(abort->leg);
   } else if (const auto* read = std::get_if<Read>(&action)) {

@@ -16,6 +16,7 @@
 
 #include "flow/front/front.h"
 #include "sallyport/flow/services.h"
+#include "sallyport/node/limit_counters.h"
 
 namespace sallyport::flow::test {
 
@@ -25,6 +26,8 @@ std::string policy_text(std::string_view documents, std::string_view target_rest
 std::string entitlement(std::string_view rest);
 /// Reads of customers and orders; customers.email masked partial, customers.ssn redacted.
 std::string reading_customers();
+/// Reads of orders under these limits.
+std::string limited(std::string_view limits);
 /// Everything, `unknown` too; but no replication. No masks: transparent.
 std::string everything();
 
@@ -43,6 +46,10 @@ class World : public Services {
   Result<Credential> credential(const std::string& file) override;
   Result<Secret> verifier(const std::string& file, const std::string& role) override;
   Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) override;
+  Result<Lease> lease(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t need,
+                      const Now& now) override;
+  void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
+                 const Now& now) override;
   void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) override;
   bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
   std::shared_ptr<const SharedCatalogue> shared_catalogue(const CatalogueId& id, const Now&) override {
@@ -58,6 +65,7 @@ class World : public Services {
   void pass_ms(int64_t ms);
 
   Now now{.monotonic_ns = 1'000 * kNanosPerSecond, .wall_ns = 1'795'000'000 * kNanosPerSecond};
+  node::LimitCounters limits;
   std::string credential_user;  ///< of any credential file
   std::string credential_password = "secret";
   std::string verifier_text;     ///< of any role; empty: the role has none
@@ -86,12 +94,13 @@ model::Endpoint unlisted();
 class Driver {
  public:
   /// Makes the flow and starts it. `world` outlives this.
-  explicit Driver(World& world, const model::Endpoint& destination = listed(), const std::string& agent = "bot");
+  explicit Driver(World& world, const model::Endpoint& destination = listed(), const std::string& agent = "bot",
+                  model::FlowId id = 7);
 
   void event(const Event& event);
   void from_agent(std::string_view bytes) { event(Bytes{kAgentLeg, bytes}); }
   void from_server(std::string_view bytes) { event(Bytes{upstream, bytes}); }
-  /// Lets time pass and says so.
+  /// Lets time pass; a Tick comes if the flow wished for one by then, as net/ does it.
   void tick(int64_t ms);
 
   /// What was sent since the last call.
@@ -118,6 +127,7 @@ class Driver {
   std::vector<Leg> aborted;
   bool finished = false;
   bool agent_reading = true;
+  int64_t wake_at_ns = 0;  ///< the earliest wish since the last Tick; 0: none
 
  private:
   void carry_out(const Action& action);

@@ -44,7 +44,7 @@ class ModelServer {
 
   std::map<std::string, Reply, std::less<>> replies;          ///< by text; any other answers CommandComplete OK
   std::map<std::string, std::string, std::less<>> relations;  ///< the look-up's JSON from "oid" on, by name
-  std::set<std::string, std::less<>> shadowed;                ///< functions
+  std::map<std::string, std::string, std::less<>> routines;   ///< functions of public in SQL: name -> source
   std::optional<std::string> function_result = "hi";
   bool lookup_fails = false;
   std::string search_path_schema = "public";
@@ -84,8 +84,8 @@ class ModelServer {
 
 class Session {
  public:
-  explicit Session(World& world);
-  Session(World& world, std::string_view startup_packet);
+  explicit Session(World& world, model::FlowId id = 7);
+  Session(World& world, std::string_view startup_packet, model::FlowId id = 7);
 
   /// The agent sends, both sides talk until they are quiet; what came to the agent, as text.
   std::string say(std::string_view bytes);

@@ -125,10 +125,10 @@ TEST_F(Shared, NotByAPathThatTheSessionLeft) {
   warm_up(session);
   EXPECT_EQ(session.query("set search_path to app"), "C(OK) Z(I)");
   session.server.search_path_schema = "app";
-  session.server.relations["orders"] = R"("oid":"7","schema":"app","name":"orders","kind":"v","temp":false,)"
+  session.server.relations["orders"] = R"("oid":"7","schema":"app","name":"orders","kind":"r","temp":false,)"
                                        R"("hidden":null,"columns":["item"],"sequences":null,"up":null,"down":null)";
   later();
-  EXPECT_EQ(session.query(kSelect), "E(42501) Z(I)") << "app.orders, a view";
+  EXPECT_EQ(session.query(kSelect), "E(42501) Z(I)") << "app.orders, which no rule allows";
   EXPECT_EQ(session.server.lookups, 2);
   later();
   session.query(kSelect);

@@ -67,7 +67,7 @@ def statements(server, user, pattern):
     return len(re.findall(rf"^{user}\|[^|]*\|LOG:  execute .*{pattern}", (server.home / "log").read_text(), re.M))
 
 
-# Runs one statement again and again for some seconds: [[seconds since the epoch, rows or sqlstate], …]
+# Runs one statement again and again for some seconds: [[seconds since the epoch, first value or sqlstate], …]
 LOOP = """
 import json, os, psycopg, time
 dsn = "host=127.0.0.1 port={port} user=app dbname=postgres sslmode=disable"
@@ -77,7 +77,7 @@ with psycopg.connect(dsn, autocommit=True) as connection:
     while time.time() < end:
         begun = time.time()
         try:
-            found = len(connection.execute({sql!r}).fetchall())
+            found = connection.execute({sql!r}).fetchone()[0]
         except psycopg.Error as error:
             found = error.sqlstate
         out.append([begun, found])
@@ -94,11 +94,11 @@ class SideConnection(unittest.TestCase):
     def test_1_sessions_ask_once_and_then_share(self):
         use(catalogue_target())
         own = statements(tls, "app", "sallyport look-up")
-        answers = loop("SELECT count(*) FROM shop.notes", seconds=6)
-        self.assertEqual({found for _, found in answers}, {1})
+        answers = loop("SELECT count(*) > 0 FROM shop.numbers", seconds=6)
+        self.assertEqual({found for _, found in answers}, {True})
         asked = statements(tls, "app", "sallyport look-up") - own
         self.assertLessEqual(asked, 3, "each second without a side connection")
-        self.assertGreaterEqual(statements(tls, "cat", "WITH RECURSIVE wanted"), 1)
+        self.assertGreaterEqual(statements(tls, "cat", "WITH RECURSIVE"), 1)
         line, status = catalogue()
         self.assertRegex(line, r"^db: side connection to 127\.0\.0\.1:5451, database postgres "
                                r"\(validated \d+\.\d s ago\)$")
@@ -108,28 +108,24 @@ class SideConnection(unittest.TestCase):
 
     def test_2_ddl_of_others_is_seen_within_a_second(self):
         use(catalogue_target())
-        for definition in ("VIEW shop.thing AS SELECT ssn FROM shop.customers", "TABLE shop.thing (ssn text)"):
-            tls.sql("DROP TABLE IF EXISTS shop.thing; CREATE TABLE shop.thing (ssn text); GRANT ALL ON shop.thing TO app")
-            moved = []
+        tls.sql("CREATE TABLE shop.thing (ssn text); INSERT INTO shop.thing VALUES ('plain');"
+                "GRANT ALL ON shop.thing TO app")
+        moved = []
 
-            def redefine():
-                time.sleep(3)
-                tls.sql(f"BEGIN; DROP TABLE shop.thing; CREATE {definition}; GRANT ALL ON shop.thing TO app; COMMIT")
-                moved.append(time.time())
+        def redefine():
+            time.sleep(3)
+            tls.sql("BEGIN; DROP TABLE shop.thing; CREATE VIEW shop.thing AS SELECT ssn FROM shop.customers ORDER BY id;"
+                    "GRANT ALL ON shop.thing TO app; COMMIT")
+            moved.append(time.time())
 
-            thread = threading.Thread(target=redefine)
-            thread.start()
-            answers = loop("SELECT ssn FROM shop.thing", seconds=6, pause=0.02)
-            thread.join()
-            if definition.startswith("TABLE"):
-                self.assertEqual({found for _, found in answers}, {0})
-                continue
-            late = [found for begun, found in answers if begun > moved[0] + 1]
-            self.assertTrue(late)
-            self.assertEqual(set(late), {"42501"}, "a view over a masked column")
-            early = [found for begun, found in answers if begun < moved[0] - 1]
-            self.assertEqual(set(early), {0})
-            tls.sql("DROP VIEW shop.thing")
+        thread = threading.Thread(target=redefine)
+        thread.start()
+        answers = loop("SELECT ssn FROM shop.thing", seconds=6, pause=0.02)
+        thread.join()
+        self.assertEqual({found for begun, found in answers if begun < moved[0] - 1}, {"plain"})
+        late = {found for begun, found in answers if begun > moved[0] + 1}
+        self.assertEqual(len(late), 1)
+        self.assertNotIn("219-09-9999", late, "a view over a masked column")
 
     def test_3_what_a_session_defines_itself_counts_at_once(self):
         use(catalogue_target())
@@ -159,7 +155,7 @@ class SideConnection(unittest.TestCase):
         thread = threading.Thread(target=write)
         thread.start()
         try:
-            loop("SELECT count(*) FROM shop.notes", seconds=6)
+            loop("SELECT count(*) > 0 FROM shop.numbers", seconds=6)
         finally:
             stop.set()
             thread.join()
@@ -170,9 +166,9 @@ class SideConnection(unittest.TestCase):
         own = statements(tls, "app", "sallyport look-up")
         thread = threading.Timer(3, lambda: tls.sql("CREATE TABLE shop.another (x int); DROP TABLE shop.another"))
         thread.start()
-        answers = loop("SELECT count(*) FROM shop.notes", seconds=6)
+        answers = loop("SELECT count(*) > 0 FROM shop.numbers", seconds=6)
         thread.join()
-        self.assertEqual({found for _, found in answers}, {1})
+        self.assertEqual({found for _, found in answers}, {True})
         self.assertLessEqual(statements(tls, "app", "sallyport look-up") - own, 6)
 
     def test_6_wrong_password(self):
@@ -192,8 +188,7 @@ class SideConnection(unittest.TestCase):
 
     def test_9_bound_scram_where_the_certificate_proves_nothing(self):
         use(catalogue_target(mode="require"))
-        loop("SELECT count(*) FROM shop.notes", seconds=2)
-        self.assertEqual(catalogue()[1]["way"], "side connection")
+        self.assert_in_use()
 
     def test_a_role_without_connect(self):
         tls.sql("REVOKE CONNECT ON DATABASE postgres FROM cat;"
@@ -206,30 +201,37 @@ class SideConnection(unittest.TestCase):
 
     def test_b_a_server_that_goes_and_comes(self):
         use(catalogue_target())
-        loop("SELECT count(*) FROM shop.notes", seconds=2)
-        self.assertEqual(catalogue()[1]["way"], "side connection")
+        self.assert_in_use()
         tls.stop()
         harness.wait_until("status says it", lambda: "see that the server runs" in catalogue()[0], 10)
         self.assertEqual(catalogue()[1]["way"], "agent's connection")
         tls.start()
-        loop("SELECT count(*) FROM shop.notes", seconds=6)
-        self.assertEqual(catalogue()[1]["way"], "side connection")
+        self.assert_in_use()
 
     def test_c_one_that_asks_for_the_password_gets_nothing(self):
         use(catalogue_target(port=FAKE, mode="require"))
         for method in (3, 5):  # AuthenticationCleartextPassword, AuthenticationMD5Password
             with FakeServer(method) as fake:
-                machine.psql("SELECT count(*) FROM shop.notes", dsn=f"host=127.0.0.1 port={FAKE} user=app "
+                machine.psql("SELECT count(*) > 0 FROM shop.numbers", dsn=f"host=127.0.0.1 port={FAKE} user=app "
                              "dbname=postgres sslmode=disable connect_timeout=3")
                 harness.wait_until("the side connection came", lambda: fake.side_asked, 15)
                 time.sleep(0.5)
                 self.assertEqual(fake.after_asking, b"")
-                self.assertIn("channel binding", catalogue()[1]["error"])
+                harness.wait_until("status says it", lambda: re.search(
+                    f"{FAKE}, database postgres: .*channel binding", machine.sallyport("status").stdout))
+
+    def assert_in_use(self):
+        harness.wait_until("the side connection is in use", lambda: loop(
+            "SELECT count(*) > 0 FROM shop.numbers", seconds=1) and catalogue()[1]["way"] == "side connection", 20)
 
     def assert_falls_back(self, port, error, hint):
         """Sessions work by asking for themselves, and status says why."""
-        answers = loop("SELECT count(*) FROM shop.notes", seconds=2, port=port)
-        self.assertEqual({found for _, found in answers}, {1})
+        def said():
+            answers = loop("SELECT count(*) > 0 FROM shop.numbers", seconds=2, port=port)
+            self.assertEqual({found for _, found in answers}, {True})
+            return error in catalogue()[1].get("error", "")
+
+        harness.wait_until(error, said, 20)
         line, status = catalogue()
         self.assertEqual(status["way"], "agent's connection")
         self.assertIn(error, status["error"])

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The self-test reaches a level by trying, and doctor's probes agree that the programs load.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "fixture.h"
@@ -13,6 +15,7 @@ TEST_F(LevelTest, SelfTestReachesGuardedAndNamesWhatStaysOpen) {
   auto report = kernel_->self_test();
   ASSERT_TRUE(report) << report.error().what;
   for (const auto& vector : report->vectors) RecordProperty(vector.name, vector.detail);
+  fmt::print("level reached: {}; open: {}\n", to_string(report->level), fmt::join(report->open, ", "));
   EXPECT_EQ(to_string(report->level), "guarded");
   EXPECT_EQ(report->open, (std::vector<std::string>{"udp", "packet socket", "socket made elsewhere"}));
   EXPECT_TRUE(kernel_->enrolments().value().empty());

@@ -185,6 +185,7 @@ TEST(Catalogues, WakesTheKeeperForWhatDoesNotHold) {
 
 TEST(Catalogues, ManyThreads) {
   Catalogues catalogues;
+  catalogues.look(kId, 1);
   std::atomic<bool> stop = false;
   std::vector<std::thread> flows;
   for (int i = 0; i < 3; ++i)

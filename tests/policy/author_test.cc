@@ -90,7 +90,7 @@ class Runner : public testing::Test {
                 document("Mask", "m", "columns: [{column: public.t.a, with: redact}]") +
                 entitlement("e",
                             "allow: [{sql: {statements: [select], tables: [public.t]}}], hold: [{sql: {statements: "
-                            "[delete]}}], window: {from: 2026-11-01}"));
+                            "[delete]}}], window: {from: 2026-11-01}, limits: [{count: rows, max: 9, per: 1h}]"));
 };
 
 TEST_F(Runner, PassesWhatIsAsWritten) {
@@ -105,7 +105,7 @@ cases:
     decision: deny, causes: [no rule], hint: 'allow: [{sql: {statements: [update], tables: [public.t], columns: [a]}}]'}
   - {name: unknown, effects: [{class: unknown, because: DO}], decision: deny}
   - {effects: [{class: select, object: public.t, columns: ['*']}], decision: allow, masks: [public.t.a redact]}
-  - {name: connects, connect: true, decision: allow}
+  - {name: connects, connect: true, decision: allow, limits: [9 rows per 1h over agent then deny]}
   - {name: too early, at: 2026-10-01, connect: true, decision: deny, causes: [e.window]}
   - {name: starts, startup: {database: app, user: x, settings: [timezone]}, decision: allow}
   - {name: elsewhere, startup: {database: other, user: x}, decision: deny, causes: [db.databases]}
@@ -119,12 +119,14 @@ cases:
 
 TEST_F(Runner, ARightDecisionForTheWrongReasonFails) {
   EXPECT_EQ(run("agent: bot\ntarget: db\nat: 2026-12-01\ncases:\n  - {name: x, sql: SELECT a FROM t, decision: allow, "
-                "causes: [baseline.show], masks: []}\n"),
+                "causes: [baseline.show], masks: [], limits: []}\n"),
             "FAIL 5:5 x\n"
             "  causes: expected [baseline.show]\n"
             "  causes: got      [e.allow[0]]\n"
             "  masks: expected []\n"
             "  masks: got      [public.t.a redact]\n"
+            "  limits: expected []\n"
+            "  limits: got      [9 rows per 1h over agent then deny]\n"
             "  because e.allow[0]: allow: [{sql: {statements: [select], tables: [public.t]}}]\n");
 }
 

@@ -298,15 +298,6 @@ TEST(Errors, Entitlements) {
   check("Entitlement", context, rows);
 }
 
-TEST(Errors, LimitsNeedSomebodyWhoCounts) {
-  const std::string text =
-      std::string(kAgentAndTarget) + entitlement("e", "allow: [{sql: {}}], limits: [{count: rows, max: 5, per: 1h}]");
-  EXPECT_EQ(findings(text, {}),
-            "p.yaml:15:60: error: limits are not enforced by this version; leave them out: a limit that nobody counts "
-            "protects nobody\n");
-  EXPECT_EQ(findings(text), "");
-}
-
 TEST(Errors, DuplicateNames) {
   const std::string again = std::string(kAgentAndTarget) + "---" + std::string(kAgentAndTarget);
   EXPECT_EQ(findings(again),

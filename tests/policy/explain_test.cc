@@ -85,6 +85,26 @@ TEST(ExplainText, SaysWhatWhyAndWhatNow) {
             "  mask     * redact: Mask pii detects payment-card\n");
 }
 
+TEST(Explain, LimitsInForce) {
+  const auto policy =
+      load_text(document("Agent", "bot", "workload: [{exec: bot}]") +
+                document("Target", "db", "protocol: postgres, hosts: ['10.0.0.5:5432']") +
+                entitlement("e",
+                            "allow: [{sql: {}}], limits: [{count: rows, max: 10000, per: 90m, then: hold}, {count: "
+                            "statements, max: 5, per: 7d, over: flow}]"));
+  const auto operation = sql({effect("select", "public.customers", {"id"})});
+  const auto decision = policy->decide(agent(), operation, 0);
+  EXPECT_EQ(explain_json(decision, operation)["limits"], nlohmann::json::parse(R"([
+    {"rule": "e.limits[0]", "count": "rows", "max": 10000, "per_s": 5400, "over": "agent", "then": "hold"},
+    {"rule": "e.limits[1]", "count": "statements", "max": 5, "per_s": 604800, "over": "flow", "then": "deny"}])"));
+  const std::string text = explain_text(decision, operation);
+  EXPECT_NE(text.find("  limit    e.limits[0]: 10000 rows per 90m over agent then hold\n"
+                      "  limit    e.limits[1]: 5 statements per 7d over flow then deny\n"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(decision.obligations.limits[0].where.substr(0, 7), "p.yaml:");
+}
+
 TEST(ExplainText, WhatAnAgentWroteIsPrintable) {
   EXPECT_EQ(describe(effect("select", "public.\x1b[31m", {"a\nb"})), "select public.\\x1b[31m (a\\x0ab)");
 }

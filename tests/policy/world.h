@@ -43,7 +43,7 @@ inline std::string all_findings(const std::vector<Diagnostic>& list) {
   return out;
 }
 
-inline constexpr LoadOptions kOptions{.wall_ns = 0, .epoch = 7, .limits_enforced = true};
+inline constexpr LoadOptions kOptions{.wall_ns = 0, .epoch = 7};
 
 /// A policy that must load; nullptr (and a failed test) if it does not.
 inline std::shared_ptr<const Policy> load_text(const std::string& text, const LoadOptions& options = kOptions) {

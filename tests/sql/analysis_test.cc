@@ -20,13 +20,16 @@ namespace {
 Analysis with_catalogue(std::string_view text, Settings settings = {}) {
   settings.creation_schema = "public";
   Catalogue catalogue;
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 8; ++round) {
     auto answer = analyse(text, settings, catalogue, NoSessionNames());
     if (auto* analysis = std::get_if<Analysis>(&answer)) return std::move(*analysis);
     const auto& missing = std::get<Missing>(answer);
-    EXPECT_FALSE(missing.relations.empty() && missing.functions.empty());
+    EXPECT_FALSE(missing.empty());
     for (const RelationName& name : missing.relations) catalogue.relations[name] = server_relation(name);
-    for (const RelationName& name : missing.functions) catalogue.functions[name] = {name.name == "shadowed_abs"};
+    for (const RelationName& name : missing.behind) catalogue.behind[name] = server_behind(name);
+    for (const RelationName& name : missing.functions) catalogue.functions[name] = server_function(name);
+    for (const RelationName& name : missing.types) catalogue.types[name] = server_type(name);
+    for (const RelationName& name : missing.operators) catalogue.operators[name] = server_operator(name);
   }
   ADD_FAILURE() << "facts never end: " << text;
   return {};
@@ -52,6 +55,7 @@ TEST(Effects, Offline) {
 
 TEST(Effects, WithCatalogue) {
   for (const Row& row : catalogue_rows()) EXPECT_EQ(render_all(with_catalogue(row.sql)), row.effects) << row.sql;
+  for (const Row& row : routine_rows()) EXPECT_EQ(render_all(with_catalogue(row.sql)), row.effects) << row.sql;
 }
 
 TEST(Effects, EveryClassIsListed) {
@@ -97,7 +101,8 @@ TEST(Flags, Statements) {
       {"SET ROLE x", "set", false, false, true, false},
       {"RESET ALL", "reset", false, false, true, true},
       {"DISCARD ALL", "discard", false, false, true, true},
-      {"DO 'BEGIN END'", "do", false, false, true, true},
+      {"DO 'BEGIN END'", "do", false, false, false, false},
+      {"DO 'BEGIN EXECUTE x; END'", "do", false, false, true, true},
       {"SELECT app.f()", "select", false, false, true, true},
       {"SELECT set_config('search_path', 'x', false)", "select", false, false, true, false},
       {"CREATE TABLE t (a int)", "create", false, false, true, false},
@@ -265,7 +270,8 @@ TEST(Facts, AskedForInOneRound) {
       analyse("SELECT lower(a), app.f(b) FROM t JOIN s.u USING (id) WHERE abs(c) > 1", {}, {}, NoSessionNames());
   const auto& missing = std::get<Missing>(answer);
   EXPECT_EQ(missing.relations, (std::set<RelationName>{{"", "t"}, {"s", "u"}}));
-  EXPECT_EQ(missing.functions, (std::set<RelationName>{{"", "abs"}, {"", "lower"}}));
+  EXPECT_EQ(missing.functions, (std::set<RelationName>{{"", "abs"}, {"", "lower"}, {"app", "f"}}));
+  EXPECT_EQ(missing.operators, (std::set<RelationName>{{"", ">"}}));
 }
 
 TEST(Facts, ShadowedFunction) {

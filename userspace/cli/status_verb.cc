@@ -26,7 +26,7 @@ std::string list_text(const json& object, const char* key) {
 std::string catalogue_text(const json& each) {
   std::string out = text_of(each, "target") + ": " + text_of(each, "way");
   if (!each.value("configured", false)) return out;
-  if (!each.contains("server")) return out + " (no session has needed the side connection yet)";
+  if (!each.contains("server")) return out + " (made when a session asks)";
   const std::string where = text_of(each, "server") + ", database " + text_of(each, "database");
   if (const std::string error = each.value("error", ""); !error.empty()) {
     const std::string hint = each.value("hint", "");

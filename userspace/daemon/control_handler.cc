@@ -55,7 +55,10 @@ json ControlHandler::catalogues() {
                      {"hint", each.trouble.hint}});
       if (each.validated_ns != 0) out.back()["validated_ms_ago"] = (now_ns - each.validated_ns) / kNanosPerMilli;
     }
-    if (found == 0) out.push_back({{"target", target.name}, {"configured", configured}, {"way", "agent's connection"}});
+    if (found != 0) continue;
+    out.push_back({{"target", target.name},
+                   {"configured", configured},
+                   {"way", configured ? "side connection" : "agent's connection"}});
   }
   return out;
 }

@@ -70,6 +70,7 @@ class Node {
   kernel::LevelReport level_;
   node::FlowRegistry registry_;
   node::CancelKeys cancel_keys_;
+  node::LimitCounters limits_;
   node::Holds holds_{[this](model::FlowId flow, flow::Answered answered) { return post(flow, std::move(answered)); }};
   std::unique_ptr<node::CertificateAuthority> authority_;
   std::unique_ptr<PolicyStore> policy_;
@@ -95,13 +96,13 @@ Result<> Node::start() {
   authority_ = std::move(*authority);
 
   policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { tell_workers(); });
-  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, catalogues_, host_name());
+  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, limits_, catalogues_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
   auto side = edges::SideConnections::start(
       catalogues_, [this](const std::string& file) { return services_->credentials().find(file); });
   if (!side) return std::unexpected(side.error());
   side_connections_ = std::move(*side);
-  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, *authority_});
+  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_});
   if (auto started = start_workers(); !started) return started;
 
   handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, catalogues_, level_,

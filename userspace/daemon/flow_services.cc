@@ -23,10 +23,11 @@ std::string strong_random(size_t count) {
 }  // namespace
 
 FlowServices::FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
-                           node::Catalogues& catalogues, std::string node_name)
+                           node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name)
     : policy_(policy),
       registry_(registry),
       cancel_keys_(cancel_keys),
+      limits_(limits),
       catalogues_(catalogues),
       credentials_(geteuid()),
       node_name_(std::move(node_name)),
@@ -59,6 +60,16 @@ Result<std::shared_ptr<const mask::DetectorSet>> FlowServices::detectors(const s
   if (!compiled) return compiled;
   if (detectors_.size() >= kDetectorSetsMax) detectors_.clear();
   return detectors_[key] = *compiled;
+}
+
+Result<flow::Lease> FlowServices::lease(const flow::Origin& origin, std::string_view target, const model::Limit& limit,
+                                        uint64_t need, const Now& now) {
+  return limits_.lease(node::LimitKey::of(limit, origin, target), limit.max, need, now.monotonic_ns);
+}
+
+void FlowServices::give_back(const flow::Origin& origin, std::string_view target, const model::Limit& limit,
+                             uint64_t unspent, const Now& now) {
+  limits_.give_back(node::LimitKey::of(limit, origin, target), unspent, now.monotonic_ns);
 }
 
 void FlowServices::add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) {

@@ -12,6 +12,7 @@
 #include "sallyport/node/catalogues.h"
 #include "sallyport/node/credentials.h"
 #include "sallyport/node/flow_registry.h"
+#include "sallyport/node/limit_counters.h"
 
 namespace sallyport::daemon {
 
@@ -19,7 +20,7 @@ class FlowServices final : public flow::Services {
  public:
   /// All outlive this.
   FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
-               node::Catalogues& catalogues, std::string node_name);
+               node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name);
 
   std::shared_ptr<const flow::Facts> facts() override { return policy_.facts(); }
   std::string random_bytes(size_t count) override;
@@ -29,6 +30,10 @@ class FlowServices final : public flow::Services {
   Result<flow::Credential> credential(const std::string& file) override;
   Result<Secret> verifier(const std::string& file, const std::string& role) override;
   Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) override;
+  Result<flow::Lease> lease(const flow::Origin& origin, std::string_view target, const model::Limit& limit,
+                            uint64_t need, const Now& now) override;
+  void give_back(const flow::Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
+                 const Now& now) override;
   std::shared_ptr<const flow::SharedCatalogue> shared_catalogue(const flow::CatalogueId& id, const Now& now) override {
     return catalogues_.look(id, now.monotonic_ns);
   }
@@ -46,6 +51,7 @@ class FlowServices final : public flow::Services {
   PolicyStore& policy_;
   node::FlowRegistry& registry_;
   node::CancelKeys& cancel_keys_;
+  node::LimitCounters& limits_;
   node::Catalogues& catalogues_;
   node::Credentials credentials_;
   const std::string node_name_;

@@ -111,6 +111,7 @@ void WorkerThread::asked(model::FlowId flow, const flow::Ask& ask) {
 void WorkerThread::finished(model::FlowId flow) {
   parts_.cancel_keys.remove(flow);
   parts_.holds.remove_flow(flow);
+  parts_.limits.forget(flow);
   parts_.registry.remove(flow);
 }
 

@@ -24,6 +24,7 @@ struct NodeParts {
   node::FlowRegistry& registry;
   node::CancelKeys& cancel_keys;
   node::Holds& holds;
+  node::LimitCounters& limits;
   node::CertificateAuthority& authority;
   Workloads* workloads = nullptr;  ///< set before the first listener is served
 };

@@ -6,8 +6,22 @@
 namespace sallyport::node {
 namespace {
 
-size_t size_of(const sql::Missing& names) { return names.relations.size() + names.functions.size(); }
-size_t size_of(const sql::Catalogue& facts) { return facts.relations.size() + facts.functions.size(); }
+/// Names in a sql::Missing, facts in a sql::Catalogue.
+template <class ByKind>
+size_t size_of(const ByKind& all) {
+  return all.relations.size() + all.behind.size() + all.functions.size() + all.types.size() + all.operators.size();
+}
+
+/// What stands in `from` already wins.
+template <class ByKind>
+void add(ByKind& to, ByKind from) {
+  from.relations.merge(to.relations);
+  from.behind.merge(to.behind);
+  from.functions.merge(to.functions);
+  from.types.merge(to.types);
+  from.operators.merge(to.operators);
+  to = std::move(from);
+}
 
 template <class ByPath>
 size_t count(const ByPath& all) {
@@ -20,13 +34,6 @@ size_t count_facts(const flow::SharedCatalogue& shared) {
   size_t out = 0;
   for (const auto& [path, facts] : shared.facts) out += size_of(*facts);
   return out;
-}
-
-/// Newer facts win.
-void add(sql::Catalogue& to, sql::Catalogue&& more) {
-  more.relations.merge(to.relations);
-  more.functions.merge(to.functions);
-  to = std::move(more);
 }
 
 }  // namespace
@@ -57,9 +64,7 @@ void Catalogues::want(const flow::CatalogueId& id, const flow::SearchPath& path,
     if (found == entries_.end()) return;
     Wanted& wanted = found->second.wanted;
     if (count(wanted) + size_of(names) > limits::kCatalogueWantedMax) return;
-    sql::Missing& of_path = wanted[path];
-    of_path.relations.insert(names.relations.begin(), names.relations.end());
-    of_path.functions.insert(names.functions.begin(), names.functions.end());
+    add(wanted[path], names);
     wake = wake_;
   }
   if (wake) wake();

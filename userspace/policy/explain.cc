@@ -11,6 +11,7 @@
 
 #include "explain_masks.h"
 #include "match_sql.h"
+#include "sallyport/base/clock.h"
 #include "sallyport/base/log.h"
 
 namespace sallyport::policy {
@@ -55,6 +56,11 @@ std::vector<ShownMask> masks_shown(const model::Decision& decision, const model:
   return out;
 }
 
+std::string limit_shown(const model::Limit& limit) {
+  return fmt::format("{} over {} then {}", model::describe(limit), model::to_string(limit.over),
+                     model::to_string(limit.then));
+}
+
 std::string describe(const Effect& effect) {
   std::string out = printable(effect.statement_class);
   if (effect.kind == ObjectKind::unknown) {
@@ -89,6 +95,13 @@ nlohmann::json explain_json(const model::Decision& decision, const model::Operat
   out["masks"] = json::array();
   for (const ShownMask& mask : masks_shown(decision, operation))
     out["masks"].push_back({{"column", mask.column}, {"strategy", mask.strategy}, {"because", mask.because}});
+  for (const model::Limit& limit : decision.obligations.limits)
+    out["limits"].push_back({{"rule", limit.rule},
+                             {"count", model::to_string(limit.count)},
+                             {"max", limit.max},
+                             {"per_s", limit.per_ns / kNanosPerSecond},
+                             {"over", model::to_string(limit.over)},
+                             {"then", model::to_string(limit.then)}});
   out["hint"] = decision.hint;
   return out;
 }
@@ -103,6 +116,8 @@ std::string explain_text(const model::Decision& decision, const model::Operation
     out += fmt::format("  effect   {}, {}\n", describe(effect), model::to_string(effect.access));
   for (const ShownMask& mask : masks_shown(decision, operation))
     out += fmt::format("  mask     {} {}: {}\n", mask.column, mask.strategy, mask.because);
+  for (const model::Limit& limit : decision.obligations.limits)
+    out += fmt::format("  limit    {}: {}\n", limit.rule, limit_shown(limit));
   for (std::string_view rest = decision.hint; !rest.empty();) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     out += fmt::format("  hint     {}\n", rest.substr(0, end));

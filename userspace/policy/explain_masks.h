@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which masks a decision brings to bear on an operation, in words: for explain and for policy tests.
+// Which masks and limits a decision brings to bear on an operation, in words: for explain and for policy tests.
 #pragma once
 
 #include <string>
@@ -15,6 +15,9 @@ struct ShownMask {
   std::string strategy;
   std::string because;
 };
+
+/// "10000 rows per 1h over agent then hold"
+std::string limit_shown(const model::Limit& limit);
 
 std::vector<ShownMask> masks_shown(const model::Decision& decision, const model::Operation& operation);
 

@@ -35,7 +35,8 @@ inline constexpr std::array<Word, 4> kAuthMethods = {"none", "password", "md5", 
 inline constexpr std::array<Word, 1> kRecord = {"rows"};
 
 inline constexpr std::array<Word, 3> kMask = {"columns", "detect", "keys"};
-inline constexpr std::array<Word, 2> kMaskColumn = {"column", "with"};
+inline constexpr std::array<Word, 3> kMaskColumn = {"column", "with", "predicates"};
+inline constexpr std::array<Word, 2> kPredicates = {"refuse", "allow"};
 inline constexpr std::array<Word, 2> kMaskDetect = {"type", "with"};
 inline constexpr std::array<Word, 2> kMaskKey = {"name", "file"};
 inline constexpr std::array<Word, 3> kDetectors = {"email", "payment-card", "api-key"};

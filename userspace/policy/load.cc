@@ -10,7 +10,7 @@
 namespace sallyport::policy {
 namespace {
 
-Documents read_documents(const std::vector<Source>& sources, const LoadOptions& options, Findings& findings) {
+Documents read_documents(const std::vector<Source>& sources, Findings& findings) {
   Documents out;
   Reader reader(findings);
   size_t nodes_left = limits::kPolicyNodesMax;
@@ -23,7 +23,7 @@ Documents read_documents(const std::vector<Source>& sources, const LoadOptions& 
         reader.wrong(node, fmt::format("more than {} documents", limits::kPolicyDocumentsMax));
         return out;
       }
-      parse_document(node, options, reader, out);
+      parse_document(node, reader, out);
     }
   }
   return out;
@@ -34,7 +34,7 @@ Documents read_documents(const std::vector<Source>& sources, const LoadOptions& 
 std::expected<Loaded, std::vector<Diagnostic>> load(const std::vector<Source>& sources, const LoadOptions& options) {
   try {
     Findings findings;
-    Documents documents = read_documents(sources, options, findings);
+    Documents documents = read_documents(sources, findings);
     check_together(documents, options, findings);
     const bool bad = findings.has_errors();
     std::vector<Diagnostic> list = findings.take();

@@ -28,16 +28,15 @@ struct Documents {
 };
 
 /// One document of any kind, added to `out` even when parts of it are wrong, so that names it defines are known.
-void parse_document(const Node& node, const LoadOptions& options, Reader& reader, Documents& out);
+void parse_document(const Node& node, Reader& reader, Documents& out);
 
 void parse_agent(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_target(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_mask(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
-void parse_entitlement(const Node& spec, const std::string& name, const Place& where, const LoadOptions& options,
-                       Reader& reader, Documents& out);
+void parse_entitlement(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 
-/// What stands under `sql:` in a rule.
-SqlRule parse_sql_rule(const Node& node, Reader& reader);
+/// What stands under `sql:` in a rule of a list `allow`, `hold` or `deny`.
+SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader);
 
 /// "schema.table.column" without patterns: the relation as effects name it, and the column's bare name.
 struct ColumnName {

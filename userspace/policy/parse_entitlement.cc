@@ -26,7 +26,7 @@ void parse_rules(const Node& node, model::Outcome outcome, Entitlement& out, Rea
       reader.wrong(item, "a rule has exactly one protocol key", "write - sql: {statements: [select]}");
       continue;
     }
-    if (const Node* sql = item.find("sql")) rule->sql = parse_sql_rule(*sql, reader);
+    if (const Node* sql = item.find("sql")) rule->sql = parse_sql_rule(*sql, outcome, reader);
     out.rules.push_back(std::move(rule));
   }
 }
@@ -60,15 +60,13 @@ std::optional<model::Limit> parse_limit(const Node& node, Reader& reader) {
   return out;
 }
 
-void parse_limits(const Node& node, const LoadOptions& options, Entitlement& out, Reader& reader) {
-  if (!options.limits_enforced)
-    reader.wrong(node, "limits are not enforced by this version",
-                 "leave them out: a limit that nobody counts protects nobody");
+void parse_limits(const Node& node, Entitlement& out, Reader& reader) {
   size_t index = 0;
   for (const Node& item : reader.list(node, "limits")) {
     auto limit = parse_limit(item, reader);
     if (!limit) continue;
     limit->rule = fmt::format("{}.limits[{}]", out.name, index++);
+    limit->where = reader.place(item).to_string();
     out.limits.push_back(std::move(*limit));
   }
 }
@@ -106,7 +104,7 @@ void parse_review(const Node& node, Entitlement& out, Reader& reader) {
                   reader.place(*expires).to_string()};
 }
 
-void parse_spec(const Node& spec, const LoadOptions& options, Entitlement& out, Reader& reader) {
+void parse_spec(const Node& spec, Entitlement& out, Reader& reader) {
   const auto reference = [&](std::string_view key, Reference& to) {
     if (const Node* node = reader.get(spec, key, kWhat, true)) to = {reader.text(*node, key), reader.place(*node)};
   };
@@ -117,7 +115,7 @@ void parse_spec(const Node& spec, const LoadOptions& options, Entitlement& out, 
       parse_rules(*rules, outcome, out, reader);
   parse_references(spec, "masks", out.masks, reader);
   parse_references(spec, "reveal", out.reveal, reader);
-  if (const Node* limits = reader.get(spec, "limits", kWhat)) parse_limits(*limits, options, out, reader);
+  if (const Node* limits = reader.get(spec, "limits", kWhat)) parse_limits(*limits, out, reader);
   if (const Node* window = reader.get(spec, "window", kWhat)) parse_window(*window, out, reader);
   if (const Node* review = reader.get(spec, "review", kWhat)) parse_review(*review, out, reader);
   if (const Node* baseline = reader.get(spec, "baseline", kWhat))
@@ -130,12 +128,11 @@ void parse_spec(const Node& spec, const LoadOptions& options, Entitlement& out, 
 
 }  // namespace
 
-void parse_entitlement(const Node& spec, const std::string& name, const Place& where, const LoadOptions& options,
-                       Reader& reader, Documents& out) {
+void parse_entitlement(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out) {
   auto entitlement = std::make_unique<Entitlement>();
   entitlement->name = name;
   entitlement->where = where;
-  if (reader.is_map(spec, kWhat, keys::kEntitlement)) parse_spec(spec, options, *entitlement, reader);
+  if (reader.is_map(spec, kWhat, keys::kEntitlement)) parse_spec(spec, *entitlement, reader);
   out.entitlements.push_back(std::move(entitlement));
 }
 

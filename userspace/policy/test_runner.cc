@@ -23,8 +23,8 @@ using model::Effect;
 using model::ObjectKind;
 
 constexpr std::array<Word, 4> kFile = {"agent", "target", "at", "cases"};
-constexpr std::array<Word, 12> kCase = {"name",    "agent",   "target",   "at",     "sql",  "effects",
-                                        "startup", "connect", "decision", "causes", "hint", "masks"};
+constexpr std::array<Word, 13> kCase = {"name",    "agent",    "target", "at",   "sql",   "effects", "startup",
+                                        "connect", "decision", "causes", "hint", "masks", "limits"};
 constexpr std::array<Word, 4> kOperations = {"sql", "effects", "startup", "connect"};
 constexpr std::array<Word, 6> kEffect = {"class", "kind", "object", "access", "columns", "because"};
 constexpr std::array<Word, 12> kObjectKinds = {"relation", "function", "schema",  "type",    "database", "role",
@@ -41,7 +41,7 @@ struct Case {
   bool has_sql = false;
   model::Operation operation;
   model::Outcome outcome = model::Outcome::deny;
-  std::optional<std::set<std::string>> causes, masks;
+  std::optional<std::set<std::string>> causes, masks, limits;
   std::optional<std::string> hint;
 };
 
@@ -127,6 +127,7 @@ Case parse_case(const Node& node, Case out, Reader& reader) {
     out.outcome = static_cast<model::Outcome>(reader.word(*value, "decision", kOutcomes).value_or(0));
   if (const Node* value = reader.get(node, "causes", "a case")) out.causes = parse_set(*value, "causes", reader);
   if (const Node* value = reader.get(node, "masks", "a case")) out.masks = parse_set(*value, "masks", reader);
+  if (const Node* value = reader.get(node, "limits", "a case")) out.limits = parse_set(*value, "limits", reader);
   if (const Node* value = reader.get(node, "hint", "a case")) out.hint = reader.text(*value, "hint");
   out.operation.target = out.target;
   return out;
@@ -168,12 +169,14 @@ std::string compare(const Case& test, const model::Decision& decision) {
   if (decision.outcome != test.outcome)
     out += fmt::format("  decision: expected {}, got {}\n", model::to_string(test.outcome),
                        model::to_string(decision.outcome));
-  std::set<std::string> causes, masks;
+  std::set<std::string> causes, masks, limits;
   for (const model::Cause& cause : decision.causes) causes.insert(cause.rule);
   for (const ShownMask& mask : masks_shown(decision, test.operation))
     masks.insert(fmt::format("{} {}", mask.column, mask.strategy));
   out += compare_sets("causes", test.causes, causes);
+  for (const model::Limit& limit : decision.obligations.limits) limits.insert(limit_shown(limit));
   out += compare_sets("masks", test.masks, masks);
+  out += compare_sets("limits", test.limits, limits);
   const std::string rule = decision.hint.substr(0, decision.hint.find("  #"));
   if (test.hint && *test.hint != decision.hint && *test.hint != rule)
     out += fmt::format("  hint: expected {}\n  hint: got      {}\n", *test.hint, decision.hint);

@@ -204,7 +204,8 @@ void Command::foreign(const Node* node) {
                  create ? cast<CreateSubscriptionStmt>(node)->subname : cast<AlterSubscriptionStmt>(node)->subname),
            nullptr);
       // The connection string holds a password, and is no node with a place: every string is a secret.
-      for (size_t i = 0; i < state_.tokens.size(); ++i) state_.literals[i].password |= state_.tokens[i].string;
+      for (size_t i = 0; i < state_.tokens.size() && state_.inside == 0; ++i)
+        state_.literals[i].password |= state_.tokens[i].string;
     }
   }
 }

@@ -106,8 +106,7 @@ class Analyser {
       take_literals(statement, state.literals, next_literal);
       analysis.statements.push_back(std::move(statement));
     }
-    const Missing& missing = state.names.missing();
-    if (!missing.relations.empty() || !missing.functions.empty()) return missing;
+    if (!state.names.missing().empty()) return state.names.missing();
     analysis.shape = std::move(scan_.shape);
     return analysis;
   }

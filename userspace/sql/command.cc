@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sql/command.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,9 +37,26 @@ bool option_is_on(const DefElem* option) {
 }  // namespace
 
 bool Command::run(const Node* node) {
+  state_.looked_into.clear();
+  state_.given.clear();
+  state_.looked_behind.clear();
+  std::string_view moved = state_.names.moved();
   command(node);
+  // Names in a function are looked up when it runs: behind what another part of the statement has moved.
+  auto unknown = [](const model::Effect& effect) { return effect.statement_class == model::kUnknownClass; };
+  if (!state_.looked_into.empty() && (state_.names.moving() || state_.names.moved() != moved) &&
+      std::none_of(out_.effects.begin(), out_.effects.end(), unknown))
+    effects_.unknown(ObjectKind::function, "", Access::execute,
+                     "functions are called by a statement that may change what names in them mean");
   effects_.finish();
   state_.names.settle();
+  return !effects_.overflowed() && !state_.too_complex;
+}
+
+bool Command::run_inside(const Node* node, bool planned) {
+  effects_.exchange_planned(planned);
+  command(node);
+  effects_.finish();
   return !effects_.overflowed() && !state_.too_complex;
 }
 
@@ -76,7 +94,7 @@ void Command::command(const Node* node) {
   out_.moves_lexing = true;
 }
 
-void Command::query(const Node* node) { query_.statement(node, nullptr, nullptr); }
+void Command::query(const Node* node) { query_.statement(node, outer_, nullptr); }
 
 // Queries, transactions, settings, prepared statements, cursors.
 bool Command::session_command(const Node* node) {
@@ -203,7 +221,9 @@ bool Command::upkeep_command(const Node* node) {
       const auto* refresh = cast<RefreshMatViewStmt>(node);
       is("refresh");
       query_.write_target(refresh->relation, "refresh", 0);
-      effects_.unknown(ObjectKind::relation, "", Access::read, "what a materialized view reads is not known");
+      // What is known to be one has told what it reads.
+      if (!query_.is_kind(refresh->relation, 'm'))
+        effects_.unknown(ObjectKind::relation, "", Access::read, "what a materialized view reads is not known");
       return true;
     }
     case T_CheckPointStmt:
@@ -218,7 +238,7 @@ bool Command::upkeep_command(const Node* node) {
     case T_CallStmt: {
       const FuncCall* call = cast<CallStmt>(node)->funccall;
       is("call");
-      query_.expression(reinterpret_cast<const Node*>(call), nullptr, "call");
+      query_.expression(reinterpret_cast<const Node*>(call), outer_, "call");
       // A procedure is never harmless, even if a function of its name is.
       pg::Nodes parts(call == nullptr ? nullptr : call->funcname);
       size_t count = parts.size();
@@ -228,14 +248,21 @@ bool Command::upkeep_command(const Node* node) {
       return true;
     }
     case T_DoStmt:
-      is("do");
-      effects_.unknown(ObjectKind::other, "do block", Access::execute, "what the code of a DO block does is not known");
-      moves_names();
-      out_.moves_lexing = true;
-      return true;
+      return is("do"), do_block(cast<DoStmt>(node)), true;
     default:
       return false;
   }
+}
+
+void Command::do_block(const DoStmt* block) {
+  std::string_view language = "plpgsql";
+  std::string_view code;
+  for (const Node* node : pg::Nodes(block->args)) {
+    const auto* option = pg::as<DefElem>(node);
+    if (option == nullptr) continue;
+    (pg::view(option->defname) == "language" ? language : code) = pg::text_of(option->arg);
+  }
+  query_.code_block(language, code);
 }
 
 void Command::explain(const ExplainStmt* explain) {
@@ -246,17 +273,16 @@ void Command::explain(const ExplainStmt* explain) {
   }
   bool was_explaining = state_.explaining;
   state_.explaining |= !analyze;
+  // Planned, not run: nothing is written, but functions may be called while planning.
+  bool was_planned = effects_.exchange_planned(!analyze);
   command(explain->query);
+  effects_.exchange_planned(was_planned);
   state_.explaining = was_explaining;
   out_.statement_class = "explain";
   out_.name_change.reset();
   out_.copy = Statement::Copy::none;
   out_.computed_output = true;
-  if (analyze) return;
-  out_.explain_only = true;
-  // Planned, not run: nothing is written, but functions may be called while planning.
-  for (model::Effect& effect : out_.effects)
-    if (effect.access == Access::write) effect.access = Access::read;
+  out_.explain_only = !analyze;
 }
 
 void Command::copy(const CopyStmt* copy) {
@@ -324,17 +350,7 @@ void Command::adopt(const Statement* statement, std::string_view word, std::stri
     state_.names.move("a call earlier in the text may have changed it");
     return;
   }
-  for (const model::Effect& effect : statement->effects) {
-    int index = effects_.add(effect.statement_class, effect.kind, effect.object, effect.access);
-    if (effects_.overflowed()) return;
-    for (const std::string& column : effect.columns) effects_.column(index, column);
-    out_.effects[index].all_columns |= effect.all_columns;
-    if (out_.effects[index].because.empty()) out_.effects[index].because = effect.because;
-  }
-  for (const FactPtr& fact : statement->relations) effects_.used(fact);
-  out_.moves_meaning |= statement->moves_meaning;
-  out_.moves_lexing |= statement->moves_lexing;
-  out_.computed_output |= statement->computed_output;
+  effects_.adopt(*statement);
   if (statement->moves_meaning && !state_.explaining)
     state_.names.move("a statement run earlier in the text may have changed it");
 }

@@ -40,18 +40,22 @@ std::string role_name(const RoleSpec* role);
 
 class Command {
  public:
+  /// `outer`: names that the statement sees beside its own, those of a function's parameters and variables.
   Command(TextState& state, const SessionNames& session, LocalNames& local, const std::vector<Statement>& earlier,
-          Statement& out)
+          Statement& out, const Scope* outer = nullptr)
       : state_(state),
         session_(session),
         local_(local),
         earlier_(earlier),
         out_(out),
         effects_(out),
-        query_(state, effects_) {}
+        query_(state, effects_),
+        outer_(outer) {}
 
   /// Fills the Statement but for its place and literals. False: give up on the text.
   bool run(const Node* node);
+  /// The same for a statement inside a function: it ends nothing. `planned`: it is not run.
+  bool run_inside(const Node* node, bool planned);
 
  private:
   void command(const Node* node);
@@ -70,6 +74,7 @@ class Command {
   void alter_place(const Node* node);
 
   void query(const Node* node);
+  void do_block(const DoStmt* block);
   void explain(const ExplainStmt* explain);
   void copy(const CopyStmt* copy);
   void prepare(const PrepareStmt* prepare);
@@ -122,6 +127,7 @@ class Command {
   Statement& out_;
   Effects effects_;
   Query query_;
+  const Scope* outer_;
 };
 
 }  // namespace sallyport::sql

@@ -312,6 +312,7 @@ void Command::constraint(const Constraint* constraint, const Scope* scope) {
 
 // Option values that are passwords: all of them, or those whose name says so.
 void Command::secret_options(const List* options, bool all) {
+  if (state_.inside > 0) return;
   for (const Node* node : pg::Nodes(options)) {
     const auto* option = pg::as<DefElem>(node);
     if (option == nullptr || option->location < 0) continue;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "sallyport/sql/analysis.h"
@@ -23,8 +24,9 @@ class Effects {
  public:
   explicit Effects(Statement& out) : out_(out) {}
 
-  /// The index of the effect with these four; made if new.
-  int add(std::string_view statement_class, model::ObjectKind kind, std::string object, model::Access access);
+  /// The index of the effect with these; made if new. `through`: by way of what it comes.
+  int add(std::string_view statement_class, model::ObjectKind kind, std::string object, model::Access access,
+          std::string_view through = {});
   /// As add() for a relation; its descendants are named too unless `only` (FROM ONLY).
   int relation(std::string_view statement_class, const FactPtr& fact, model::Access access, bool only);
   int unknown(model::ObjectKind kind, std::string object, model::Access access, std::string because);
@@ -34,9 +36,15 @@ class Effects {
   void because(int index, std::string why) {
     if (out_.effects[index].because.empty()) out_.effects[index].because = std::move(why);
   }
-  void through(int index, const std::string& relation) { out_.effects[index].through = relation; }
   void all_columns(int index) { out_.effects[index].all_columns = true; }
   void used(const FactPtr& fact);
+  /// What `inner` does is done by this statement too; `through`: by way of what, if that is enough to be allowed.
+  void adopt(const Statement& inner, std::string_view through = {});
+  /// From here on what is found is planned, not run: nothing is written.
+  /// From here on relations are reached by way of this view.
+  void set_base(std::string base) { base_ = std::move(base); }
+  bool planned() const { return planned_; }
+  bool exchange_planned(bool planned) { return std::exchange(planned_, planned); }
   /// More effects or columns than an honest statement has: the caller gives up on the text.
   bool overflowed() const { return overflowed_; }
   /// Sorts columns, names descendants. Indices are invalid afterwards.
@@ -45,13 +53,16 @@ class Effects {
   Statement& statement() { return out_; }
 
  private:
-  int find(std::string_view statement_class, model::ObjectKind kind, std::string_view object, model::Access access);
+  int find(std::string_view statement_class, model::ObjectKind kind, std::string_view object, model::Access access,
+           std::string_view through);
 
   Statement& out_;
   std::unordered_map<std::string, int> index_;  // only filled beyond a few effects
   std::unordered_map<std::string_view, size_t> used_;
   std::vector<std::pair<int, FactPtr>> inherited_;  // effects whose descendants finish() names
   bool overflowed_ = false;
+  bool planned_ = false;
+  std::string base_;
 };
 
 }  // namespace sallyport::sql

@@ -76,7 +76,7 @@ void Query::predicate(const Node* node, const Scope* scope) {
 
 // `location` is a token's offset, or that of the minus sign before a number.
 void Query::literal(int location, bool parameter, Lineage& group) {
-  if (location < 0) return;
+  if (location < 0 || state_.inside > 0) return;
   auto offset = static_cast<uint32_t>(location);
   const std::vector<LiteralToken>& tokens = state_.tokens;
   auto found = std::lower_bound(tokens.begin(), tokens.end(), offset,
@@ -136,6 +136,7 @@ void Query::other_expr(const Node* node, const Scope* scope, Lineage& group) {
     case T_CaseExpr: {
       const auto* choice = reinterpret_cast<const CaseExpr*>(node);
       walk(choice->arg);
+      if (choice->arg != nullptr) named_operator({}, "=", group);
       exprs(choice->args, scope, group);
       return walk(choice->defresult);
     }
@@ -167,7 +168,7 @@ void Query::other_expr(const Node* node, const Scope* scope, Lineage& group) {
       return exprs(reinterpret_cast<const GroupingSet*>(node)->content, scope, group);
     case T_SortBy:
       if (reinterpret_cast<const SortBy*>(node)->useOp != nullptr)
-        operator_name(reinterpret_cast<const SortBy*>(node)->useOp);
+        operator_name(reinterpret_cast<const SortBy*>(node)->useOp, group);
       return walk(reinterpret_cast<const SortBy*>(node)->node);
     case T_WindowDef:
       return window(reinterpret_cast<const WindowDef*>(node), scope, group);
@@ -200,9 +201,11 @@ void Query::operation(const A_Expr* operation, const Scope* scope, Lineage& grou
     case AEXPR_NOT_BETWEEN:
     case AEXPR_BETWEEN_SYM:
     case AEXPR_NOT_BETWEEN_SYM:
-      break;  // named by words; the operators behind are >= and <=
+      // Named by words, which stand for these.
+      for (std::string_view name : {"<=", ">=", "<", ">"}) named_operator({}, name, group);
+      break;
     default:
-      operator_name(operation->name);
+      operator_name(operation->name, group);
   }
   expr(operation->lexpr, scope, group);
   expr(operation->rexpr, scope, group);
@@ -210,7 +213,7 @@ void Query::operation(const A_Expr* operation, const Scope* scope, Lineage& grou
 
 void Query::sublink(const SubLink* link, const Scope* scope, Lineage& group) {
   expr(link->testexpr, scope, group);
-  if (link->operName != nullptr) operator_name(link->operName);
+  if (link->operName != nullptr) operator_name(link->operName, group);
   Outputs outputs = statement(link->subselect, scope, scope == nullptr ? nullptr : scope->ctes);
   if (link->subLinkType != EXISTS_SUBLINK) group.append(outputs.all());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls, casts and operators: what is not known to be harmless is an unknown effect and may move
-// everything (any function can call set_config).
+// Calls: what is not known to be harmless is an unknown effect and may move everything (any function can call
+// set_config).
 #include <string_view>
 
 #include "sql/builtin_names.h"
@@ -8,38 +8,9 @@
 #include "sql/settings.h"
 
 namespace sallyport::sql {
-namespace {
 
 using model::Access;
 using model::ObjectKind;
-
-struct QualifiedName {
-  std::string_view schema;
-  std::string_view name;
-};
-
-QualifiedName qualified_name(const List* list) {
-  pg::Nodes parts(list);
-  if (parts.empty()) return {};
-  QualifiedName name{{}, pg::text_of(parts[parts.size() - 1])};
-  if (parts.size() >= 2) name.schema = pg::text_of(parts[parts.size() - 2]);
-  return name;
-}
-
-// The constant text of 'x' or 'x'::type; empty view with null data if it is none.
-std::string_view constant_text(const Node* node) {
-  while (const auto* cast = pg::as<TypeCast>(node)) node = cast->arg;
-  const auto* constant = pg::as<A_Const>(node);
-  if (constant == nullptr || constant->isnull) return {};
-  return pg::text_of(&constant->val.node);
-}
-
-bool is_constant(const Node* node) {
-  while (const auto* cast = pg::as<TypeCast>(node)) node = cast->arg;
-  return pg::as<A_Const>(node) != nullptr;
-}
-
-}  // namespace
 
 void Query::call(const FuncCall* call, const Scope* scope, Lineage& group) {
   exprs(call->args, scope, group);
@@ -48,70 +19,45 @@ void Query::call(const FuncCall* call, const Scope* scope, Lineage& group) {
   if (call->over != nullptr) window(call->over, scope, group);
   QualifiedName name = qualified_name(call->funcname);
   secret_arguments(call, name.name);
-  if (name.schema.empty() || name.schema == "pg_catalog") {
-    bool builtin = name.schema == "pg_catalog" ||
-                   ((is_builtin_pure_function(name.name) || is_builtin_impure_function(name.name)) &&
-                    !state_.names.may_be_shadowed(name.name));
-    if (builtin && is_builtin_pure_function(name.name)) return;
-    if (builtin && special_call(name.name, call)) return;
-  }
   if (name.schema == "information_schema" && name.name.starts_with("_pg_")) return;
-  function(name.schema, name.name, "function");
+  if (name.schema == "pg_catalog") return builtin_call(name.name, call, group);
+  bool builtin = name.schema.empty() && (is_builtin_pure_function(name.name) || is_builtin_impure_function(name.name));
+  if (builtin && !state_.names.may_be_shadowed(name.name)) return builtin_call(name.name, call, group);
+  if (builtin && state_.names.moved().empty()) builtin_call(name.name, call, group);
+  group.append(function(name.schema, name.name, "function", call));
 }
 
-void Query::function(std::string_view schema, std::string_view name, std::string_view verb) {
+void Query::builtin_call(std::string_view name, const FuncCall* call, Lineage& reads) {
+  if (is_builtin_pure_function(name) || special_call(name, call, reads)) return;
+  unknown_function("pg_catalog." + std::string(name),
+                   "function pg_catalog." + std::string(name) + " is not known to be harmless");
+}
+
+// A call by name of what is not (only) built in.
+Lineage Query::function(std::string_view schema, std::string_view name, std::string_view verb, const FuncCall* call) {
+  Lineage reads;
+  Reach reach = state_.names.functions(schema, name);
   std::string object = join_names(schema, name);
-  std::string because = std::string(verb) + " " + object + " is not known to be harmless";
-  if (schema.empty() && !state_.names.moved().empty()) because.append(": ").append(state_.names.moved());
+  std::string why = std::string(verb) + " " + object;
+  if (!reach.doubt.empty()) {
+    unknown_function(object, why + " is not known to be harmless: " + std::string(reach.doubt));
+  } else if (reach.facts.empty()) {
+    unknown_function(object, why + " is not known to be harmless: there is none of this name");
+  }
+  for (const FunctionFact* fact : reach.facts) {
+    if (fact->routines.empty()) unknown_function(object, why + " is not known to be harmless");
+    for (const auto& each : fact->routines) {
+      effects_.add("call", ObjectKind::function, join_names(each->schema, each->name), Access::execute);
+      run(*each, call, reads);
+    }
+  }
+  return reads;
+}
+
+void Query::unknown_function(std::string object, std::string because) {
   effects_.unknown(ObjectKind::function, std::move(object), Access::execute, std::move(because));
   effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
   state_.names.move("a call earlier in the text may have changed it");
-}
-
-// Functions of pg_catalog whose effect has a name of its own.
-bool Query::special_call(std::string_view name, const FuncCall* call) {
-  pg::Nodes arguments(call->args);
-  if (arguments.empty()) return false;
-  if (name == "nextval" || name == "setval" || name == "currval") {
-    sequence_call(name, arguments[0], name == "currval" ? Access::read : Access::write);
-    return true;
-  }
-  if (name == "set_config" && arguments.size() == 3) {
-    set_config_call(call);
-    return true;
-  }
-  if (name == "pg_notify" && is_constant(arguments[0])) {
-    effects_.add("notify", ObjectKind::channel, std::string(constant_text(arguments[0])), Access::write);
-    return true;
-  }
-  return false;
-}
-
-void Query::sequence_call(std::string_view name, const Node* argument, Access access) {
-  std::vector<std::string> names = split_names(constant_text(argument));
-  bool oid = !names.empty() && names[0].find_first_not_of("0123456789") == std::string::npos;
-  if (names.empty() || names.size() > 3 || oid) {
-    effects_.unknown(ObjectKind::relation, "", access,
-                     "the sequence that " + std::string(name) + " is for is computed");
-    return;
-  }
-  std::string_view schema = names.size() > 1 ? std::string_view(names[names.size() - 2]) : std::string_view();
-  relation_effect(schema, names.back(), class_, access, true);
-}
-
-void Query::set_config_call(const FuncCall* call) {
-  pg::Nodes arguments(call->args);
-  std::string_view name = constant_text(arguments[0]);
-  if (name.empty()) {
-    effects_.unknown(ObjectKind::setting, "", Access::write, "the setting that set_config changes is computed");
-    effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
-    state_.names.move("a call earlier in the text may have changed it");
-    return;
-  }
-  setting(name, "set", constant_text(arguments[1]));
-  if (!is_constant(arguments[1]))
-    effects_.unknown(ObjectKind::setting, fold_setting(name), Access::write,
-                     "the value that set_config gives " + fold_setting(name) + " is computed");
 }
 
 void Query::setting(std::string_view name, std::string_view statement_class, std::string_view value) {
@@ -129,29 +75,13 @@ void Query::setting(std::string_view name, std::string_view statement_class, std
 
 // (x).name: a field of a row value, or name(x).
 void Query::field_or_function(std::string_view name) {
-  if (is_builtin_impure_function(name) || state_.names.may_be_shadowed(name)) function({}, name, "field or function");
-}
-
-void Query::operator_name(const List* list) {
-  QualifiedName name = qualified_name(list);
-  bool builtin = name.schema.empty() || name.schema == "pg_catalog";
-  if (builtin && is_builtin_operator(name.name == "!=" ? "<>" : name.name)) return;
-  effects_.unknown(ObjectKind::function, "operator " + join_names(name.schema, name.name), Access::execute,
-                   "operator " + join_names(name.schema, name.name) + " is not known to be harmless");
-  effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
-  state_.names.move("a call earlier in the text may have changed it");
-}
-
-void Query::type(const TypeName* type) {
-  if (type == nullptr) return;
   Lineage ignored;
-  exprs(type->typmods, nullptr, ignored);
-  QualifiedName name = qualified_name(type->names);
-  if (name.schema == "information_schema") return;
-  bool builtin = name.schema.empty() || name.schema == "pg_catalog";
-  if (builtin && !type->pct_type && is_builtin_type(name.name)) return;
-  effects_.unknown(ObjectKind::type, join_names(name.schema, name.name), Access::execute,
-                   "what a value of type " + join_names(name.schema, name.name) + " runs is not known");
+  bool shadowed = state_.names.may_be_shadowed(name);
+  if (is_builtin_impure_function(name) && !shadowed) {
+    builtin_call(name, nullptr, ignored);
+  } else if (shadowed) {
+    function({}, name, "field or function");
+  }
 }
 
 // Constants that are keys, passwords or connection strings whatever they stand beside.

@@ -276,7 +276,8 @@ void Query::clauses(const List* list, const Scope& scope, const Outputs& outputs
 void Query::clause(const Node* node, const Scope& scope, const Outputs& outputs, bool output_first) {
   if (node == nullptr) return;
   if (const auto* sort = pg::as<SortBy>(node)) {
-    if (sort->useOp != nullptr) operator_name(sort->useOp);
+    Lineage ignored;
+    if (sort->useOp != nullptr) operator_name(sort->useOp, ignored);
     node = sort->node;
   }
   if (const auto* ref = pg::as<ColumnRef>(node)) {

@@ -69,7 +69,8 @@ size_t skip(std::string_view text, size_t at, OnComment on_comment) {
 
 class Scanner {
  public:
-  Scanner(std::string_view text, bool standard_strings) : text_(text), standard_strings_(standard_strings) {
+  Scanner(std::string_view text, bool standard_strings, std::vector<Token>* all)
+      : text_(text), standard_strings_(standard_strings), all_(all) {
     result_.shape.reserve(text.size() + 8);
   }
 
@@ -81,7 +82,9 @@ class Scanner {
         result_.refused = "more tokens than the limit";
         break;
       }
+      size_t begin = at_;
       token();
+      if (all_ != nullptr) note(begin);
     }
     result_.end = at_;
     number_placeholders();
@@ -90,6 +93,18 @@ class Scanner {
 
  private:
   char peek(size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+
+  void note(size_t begin) {
+    Token token{static_cast<uint32_t>(begin), static_cast<uint32_t>(at_ - begin), Token::other};
+    if (!result_.literals.empty() && result_.literals.back().offset == begin) {
+      if (result_.literals.back().string) token.kind = Token::string;
+    } else if (text_[at_ - 1] == '"') {
+      token.kind = Token::quoted_name;
+    } else if (is(text_[begin], kNameStart)) {
+      token.kind = Token::word;
+    }
+    all_->push_back(token);
+  }
 
   void token() {
     char c = text_[at_];
@@ -293,13 +308,14 @@ class Scanner {
   size_t looked_at_ = 0;
   int highest_parameter_ = 0;
   bool after_word_ = false;
+  std::vector<Token>* all_;
   Scan result_;
 };
 
 }  // namespace
 
-Scan scan(std::string_view text, bool standard_conforming_strings) {
-  return Scanner(text, standard_conforming_strings).run();
+Scan scan(std::string_view text, bool standard_conforming_strings, std::vector<Token>* tokens) {
+  return Scanner(text, standard_conforming_strings, tokens).run();
 }
 
 size_t skip_blank(std::string_view text, size_t at) {
@@ -322,6 +338,12 @@ bool is_utf8(std::string_view text) {
     at += more;
   }
   return true;
+}
+
+std::string quoted_name(std::string_view name) {
+  std::string quoted = "\"";
+  for (char c : name) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted.append("\"");
 }
 
 std::vector<std::string> split_names(std::string_view text) {

@@ -10,25 +10,30 @@ namespace sallyport::limits {
 // --- SQL text, before the parser sees it (sql/) ---
 inline constexpr size_t kSqlTextBytesMax = 1 << 20;
 inline constexpr size_t kSqlTokensMax = 200'000;
-inline constexpr size_t kSqlNestingMax = 500;  ///< open brackets, CASE and chained operators
+inline constexpr size_t kSqlNestingMax = 500;       ///< open brackets, CASE and chained operators
 inline constexpr size_t kSqlStatementsMax = 1'000;  ///< in one Query message
 inline constexpr size_t kSqlEffectsMax = 4'096;
+inline constexpr size_t kSqlRoutineBytesMax = 256 * 1024;  ///< code of functions looked into for one text
+inline constexpr int kSqlRoutineDepthMax = 12;             ///< functions that call functions
 
 // --- PostgreSQL wire (protocol/postgres, flow/postgres) ---
-inline constexpr size_t kPgStartupBytesMax = 10'000;  ///< PostgreSQL's MAX_STARTUP_PACKET_LENGTH
-inline constexpr size_t kPgAuthMessageBytesMax = 65'536;  ///< PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH
+inline constexpr size_t kPgStartupBytesMax = 10'000;           ///< PostgreSQL's MAX_STARTUP_PACKET_LENGTH
+inline constexpr size_t kPgAuthMessageBytesMax = 65'536;       ///< PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH
 inline constexpr size_t kPgBufferedMessageBytesMax = 4 << 20;  ///< a message judged or masked whole
-inline constexpr size_t kPgMessageBytesMax = 0x3fffffff;  ///< PostgreSQL's PQ_LARGE_MESSAGE_LIMIT
-inline constexpr size_t kPgSmallMessageBytesMax = 10'000;  ///< PostgreSQL's PQ_SMALL_MESSAGE_LIMIT
-inline constexpr uint32_t kScramIterationsMax = 1'000'000;  ///< more would stall a worker: about 0.4 s
-inline constexpr size_t kPgInFlightMax = 65'536;  ///< messages awaiting an answer, one flow
-inline constexpr size_t kRecordParameterBytesMax = 1'024;  ///< of one Bind value in the record
-inline constexpr size_t kPgNamesMax = 16'384;  ///< prepared statements and portals, one flow
-inline constexpr int64_t kCatalogueFactMaxAgeMs = 1'000;  ///< how long DDL of other sessions may go unseen
-inline constexpr int kFactRoundsMax = 4;  ///< look-ups for one operation; after that, deny
+inline constexpr size_t kPgMessageBytesMax = 0x3fffffff;       ///< PostgreSQL's PQ_LARGE_MESSAGE_LIMIT
+inline constexpr size_t kPgSmallMessageBytesMax = 10'000;      ///< PostgreSQL's PQ_SMALL_MESSAGE_LIMIT
+inline constexpr uint32_t kScramIterationsMax = 1'000'000;     ///< more would stall a worker: about 0.4 s
+inline constexpr size_t kPgInFlightMax = 65'536;               ///< messages awaiting an answer, one flow
+inline constexpr size_t kRecordParameterBytesMax = 1'024;      ///< of one Bind value in the record
+inline constexpr size_t kPgNamesMax = 16'384;                  ///< prepared statements and portals, one flow
+inline constexpr size_t kPgJudgedMax = 64;                     ///< texts whose judgement a flow remembers
+inline constexpr size_t kPgJudgedTextBytesMax = 2'048;         ///< of one of them; longer ones are not remembered
+inline constexpr int64_t kRecordSameAsMaxAgeMs = 60'000;       ///< an entry stands in full again after that
+inline constexpr int64_t kCatalogueFactMaxAgeMs = 1'000;       ///< how long DDL of other sessions may go unseen
+inline constexpr int kFactRoundsMax = 16;                      ///< look-ups for one operation; after that, deny
 
 // --- Flows (flow/, net/) ---
-inline constexpr size_t kLegQueueBytesMax = 1 << 20;  ///< queued to one leg; over it the source rests
+inline constexpr size_t kLegQueueBytesMax = 1 << 20;    ///< queued to one leg; over it the source rests
 inline constexpr int64_t kHandshakeTimeoutMs = 15'000;  ///< accept to the end of authentication
 inline constexpr int64_t kDialTimeoutMs = 10'000;
 inline constexpr int64_t kDetectTimeoutMs = 2'000;  ///< first bytes of a flow nobody listed
@@ -37,16 +42,16 @@ inline constexpr int64_t kSlowPeerTimeoutMs = 60'000;  ///< a full send queue th
 
 // --- Sockets (net/) ---
 inline constexpr size_t kLegQueueLowBytes = kLegQueueBytesMax / 4;  ///< under it a resting source reads again
-inline constexpr size_t kReadBytesMax = 64 << 10;  ///< taken from one socket in one turn
+inline constexpr size_t kReadBytesMax = 64 << 10;                   ///< taken from one socket in one turn
 inline constexpr int kReadyMax = 64;  ///< sockets served in one turn: with kReadBytesMax, what a turn can gather
 inline constexpr int kAcceptsPerTurnMax = 64;  ///< of one listener
 inline constexpr size_t kWorkerFlowsMax = 65'536;
-inline constexpr size_t kLegsMax = 16;  ///< of one flow
+inline constexpr size_t kLegsMax = 16;              ///< of one flow
 inline constexpr size_t kPostedEventsMax = 65'536;  ///< waiting for one worker
 inline constexpr int64_t kFinishTimeoutMs = 5'000;  ///< for queues to go out when a flow ends
 inline constexpr int64_t kLingerTimeoutMs = 1'000;  ///< for the peer's last bytes to come in after that
-inline constexpr int64_t kAcceptPauseMs = 100;  ///< after accept() found no descriptor left
-inline constexpr size_t kTlsContextsMax = 64;  ///< CA files whose roots one worker keeps loaded
+inline constexpr int64_t kAcceptPauseMs = 100;      ///< after accept() found no descriptor left
+inline constexpr size_t kTlsContextsMax = 64;       ///< CA files whose roots one worker keeps loaded
 inline constexpr size_t kCaFileBytesMax = 8 << 20;
 
 // --- What outlives a flow (node/) ---
@@ -81,16 +86,18 @@ inline constexpr size_t kCatalogueAnswerBytesMax = 16 << 20;  ///< look-ups of o
 // --- Records (record/) ---
 inline constexpr size_t kRecordPayloadBytesMax = 1 << 20;
 inline constexpr size_t kRecordSegmentBytesMax = 64 << 20;
-inline constexpr size_t kRecordPendingBytesMax = 8 << 20;  ///< appended, not yet accepted, one worker
+inline constexpr size_t kRecordPendingBytesMax = 8 << 20;   ///< appended, not yet accepted, one worker
 inline constexpr size_t kRecordStringBytesMax = 256 << 10;  ///< one string of an entry too large as it is
 inline constexpr size_t kRecordSessionsListedMax = 100'000;
 inline constexpr size_t kRecordSessionBytesMax = 64 << 20;  ///< payloads loaded for one session
-inline constexpr int kRecordNestingMax = 8;  ///< arrays and maps in a payload
+inline constexpr int kRecordNestingMax = 8;                 ///< arrays and maps in a payload
 
 // --- Masks (mask/) ---
 inline constexpr size_t kMaskStreamWindowBytes = 16 << 10;  ///< held of a stream; an RSA-8192 PEM key is 6.4 KiB
-inline constexpr size_t kMaskFindingsMax = 4'096;  ///< in one value; with more it is masked whole
+inline constexpr size_t kMaskFindingsMax = 4'096;           ///< in one value; with more it is masked whole
 inline constexpr size_t kMaskDetectorsMax = 256;
+inline constexpr size_t kMaskPatternBytesMax = 4'096;   ///< of one pattern of a policy
+inline constexpr int64_t kMaskPatternMemoryBytesMax = 8 << 20;  ///< RE2's, of one pattern
 inline constexpr size_t kMaskKeyBytesMin = 16;
 inline constexpr size_t kMaskKeyIdBytesMax = 32;
 inline constexpr size_t kMaskArrayElementsMax = 1 << 20;
@@ -99,13 +106,13 @@ inline constexpr int kMaskArrayDimensionsMax = 6;  ///< PostgreSQL's MAXDIM
 // --- Policy (policy/) ---
 inline constexpr size_t kPolicyFileBytesMax = 4 << 20;
 inline constexpr size_t kPolicyDocumentsMax = 10'000;
-inline constexpr size_t kPolicyNodesMax = 1'000'000;  ///< YAML values in one load
-inline constexpr size_t kPolicyDepthMax = 32;         ///< nesting of YAML values
-inline constexpr size_t kPolicyFindingsMax = 100;     ///< diagnostics of one load; the rest is counted
+inline constexpr size_t kPolicyNodesMax = 1'000'000;        ///< YAML values in one load
+inline constexpr size_t kPolicyDepthMax = 32;               ///< nesting of YAML values
+inline constexpr size_t kPolicyFindingsMax = 100;           ///< diagnostics of one load; the rest is counted
 inline constexpr size_t kPolicyScopeEntitlementsMax = 256;  ///< for one agent on one target
-inline constexpr size_t kPolicySegmentsMax = 64;      ///< parts of one pattern, or of a name matched with one
-inline constexpr size_t kPolicyCausesMax = 16;        ///< named in one Decision
-inline constexpr size_t kPolicyHintRulesMax = 8;      ///< rules proposed in one hint
+inline constexpr size_t kPolicySegmentsMax = 64;            ///< parts of one pattern, or of a name matched with one
+inline constexpr size_t kPolicyCausesMax = 16;              ///< named in one Decision
+inline constexpr size_t kPolicyHintRulesMax = 8;            ///< rules proposed in one hint
 
 // --- Kernel path (kernel/, bpf/) ---
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload

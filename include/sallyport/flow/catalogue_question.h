@@ -3,6 +3,7 @@
 // connection. Pure: it sends nothing.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,10 +20,10 @@ class CatalogueQuestion {
   ~CatalogueQuestion();
   CatalogueQuestion(CatalogueQuestion&&) noexcept;
 
-  /// One statement, always the same; every name in it has its schema.
-  static const std::string& text();
-  /// Its parameters in order, in text format.
-  std::vector<std::string> parameters() const;
+  /// One statement; every name in it has its schema. Its parameters in order, in text format, and their types.
+  const std::string& text() const;
+  const std::vector<std::string>& parameters() const;
+  const std::vector<uint32_t>& types() const;
   /// The one column of one row. False: not what was asked for; the whole answer is then worthless.
   bool add_row(std::string_view json);
   /// Facts for all names; what did not come does not exist.

@@ -34,6 +34,13 @@ struct Credential {
   Secret password;
 };
 
+/// A part of a limit that a flow may spend.
+struct Lease {
+  uint64_t granted = 0;               ///< 0: less is left than was needed
+  uint64_t used = 0;                  ///< by all who share the limit, unspent leases included
+  int64_t frees_at_monotonic_ns = 0;  ///< when something becomes free again; 0: something is free, or nothing used
+};
+
 class Services {
  public:
   virtual ~Services() = default;
@@ -60,6 +67,13 @@ class Services {
   virtual std::shared_ptr<const SharedCatalogue> shared_catalogue(const CatalogueId& id, const Now& now) = 0;
   /// A session had to ask for these names itself: the next SharedCatalogue should have them.
   virtual void want_shared(const CatalogueId& id, const SearchPath& path, const sql::Missing& names) = 0;
+
+  /// Takes `need` of a limit of this agent on `target`, or more to be spent later. What is unspent goes back when the
+  /// flow ends, and otherwise within a sixtieth of the limit's window. Fails when too many limits are counted: deny.
+  virtual Result<Lease> lease(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t need,
+                              const Now& now) = 0;
+  virtual void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
+                         const Now& now) = 0;
 
   /// Which live flow owns a backend key; found only by the same agent towards the same server.
   virtual void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) = 0;

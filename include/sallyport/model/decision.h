@@ -31,29 +31,50 @@ struct ColumnMask {
   std::string relation;  ///< "schema.name", never quoted
   std::string column;
   MaskSpec with;
+  bool predicates = false;  ///< statements may test the column: compare, join, group, sort by it
   bool operator==(const ColumnMask&) const = default;
+};
+
+/// A shape that a policy adds to the detectors' own (kind Detector).
+struct DetectPattern {
+  std::string name;
+  std::vector<std::string> keywords = {};  ///< every match begins with one of them
+  std::string pattern = {};                ///< RE2, anchored where a keyword stands; group 1, if any, is the secret
+  bool ignore_case = false;
+  double entropy_min = 0;                  ///< Shannon bits a byte of the secret, at least
+  double score = 0.9;                      ///< 0 to 1
+  std::vector<std::string> context = {};   ///< words before it that add to the score
+  bool operator==(const DetectPattern&) const = default;
 };
 
 /// Mask what a detector finds in any other text value.
 struct DetectMask {
   std::string mask;
-  std::string type;  ///< "email", "payment-card", "api-key"
+  std::string type;  ///< mask::detector_types(), or the name of a Detector, which then has patterns
   MaskSpec with;
+  double min_score = 0.5;                     ///< findings below it are left alone
+  std::vector<std::string> regions = {};      ///< for phone: countries whose own way of writing counts; empty: some
+  std::vector<DetectPattern> patterns = {};   ///< of a Detector
   bool operator==(const DetectMask&) const = default;
 };
 
 /// At most `max` of what is counted in a sliding `per_ns`; whoever releases operations counts.
 struct Limit {
   enum class Count : uint8_t { rows, bytes, statements };
-  enum class Over : uint8_t { agent, flow };
+  enum class Over : uint8_t { agent, flow };  ///< all flows of the agent on this target together, or each by itself
   Count count = Count::rows;
   Over over = Over::agent;
   Outcome then = Outcome::deny;  ///< hold or deny
   uint64_t max = 0;
   int64_t per_ns = 0;
-  std::string rule;  ///< "billing-bot-invoices.limits[0]"
+  std::string rule;   ///< "billing-bot-invoices.limits[0]"
+  std::string where;  ///< "file:line:column"
   bool operator==(const Limit&) const = default;
 };
+std::string_view to_string(Limit::Count count);
+std::string_view to_string(Limit::Over over);
+/// "10000 rows per 1h": the words of policy.
+std::string describe(const Limit& limit);
 
 /// What must be done with an allowed operation.
 struct Obligations {

@@ -11,7 +11,8 @@
 namespace sallyport::policy {
 
 /// {"decision":"allow|hold|deny","causes":["NAME"],"operation":{"kind":"sql"},
-///  "effects":[{"class","object","access","columns":[…]}],"masks":[{"column","strategy","because"}],"hint":"…"}
+///  "effects":[{"class","object","access","columns":[…]}],"masks":[{"column","strategy","because"}],
+///  "hint":"…"} and, where limits are in force, "limits":[{"rule","count","max","per_s","over","then"}].
 /// `columns` is ["*"] where all columns count. `masks` are those that concern a relation the operation reads;
 /// a detector's column is "*". `hint` is "" where there is none.
 nlohmann::json explain_json(const model::Decision& decision, const model::Operation& operation);

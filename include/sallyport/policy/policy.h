@@ -35,9 +35,6 @@ struct Source {
 struct LoadOptions {
   int64_t wall_ns = 0;  ///< now; 0: no warnings about what is past
   uint64_t epoch = 0;   ///< goes into every Decision of this snapshot
-  /// The caller enforces Obligations::limits. Without it a document with `limits` is an error: a limit
-  /// that nobody counts must not look like one.
-  bool limits_enforced = false;
 };
 
 struct Loaded {

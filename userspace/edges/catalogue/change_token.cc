@@ -47,9 +47,8 @@ constexpr Counted kCounted[] = {
 }  // namespace
 
 std::string snapshot_sql() {
-  return fmt::format(
-      "SELECT txid_current_snapshot()::text, pg_is_in_recovery()::text, pg_conf_load_time()::text, {}",
-      flow::server_identity_sql());
+  return fmt::format("SELECT txid_current_snapshot()::text, pg_is_in_recovery()::text, pg_conf_load_time()::text, {}",
+                     flow::server_identity_sql());
 }
 
 std::string fingerprint_sql(uint64_t key) {

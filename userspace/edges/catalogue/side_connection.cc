@@ -109,14 +109,14 @@ void SideConnection::ask(Step step, const std::string& text, int64_t now_ns) {
 }
 
 void SideConnection::ask_facts(int64_t now_ns) {
-  const std::vector<std::string> texts = questions_[question_].parameters();
+  const flow::CatalogueQuestion& question = questions_[question_];
   std::vector<const char*> values;
-  for (const std::string& text : texts) values.push_back(text.c_str());
+  for (const std::string& text : question.parameters()) values.push_back(text.c_str());
   step_ = Step::facts;
   question_failed_ = false;
   wakes_at_ns_ = after(now_ns, limits::kCatalogueAnswerTimeoutMs);
-  if (!PQsendQueryParams(connection_.get(), flow::CatalogueQuestion::text().c_str(), static_cast<int>(values.size()),
-                         nullptr, values.data(), nullptr, nullptr, /*resultFormat=*/0) ||
+  if (!PQsendQueryParams(connection_.get(), question.text().c_str(), static_cast<int>(values.size()),
+                         question.types().data(), values.data(), nullptr, nullptr, /*resultFormat=*/0) ||
       !PQsetSingleRowMode(connection_.get()))
     return fail(connection_error(connection_.get(), id_), now_ns);
   flush(now_ns);

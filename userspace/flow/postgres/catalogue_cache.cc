@@ -48,7 +48,7 @@ uint32_t oid_of(const json& value) {
 }
 
 std::string qualify_operators(std::string_view text) {
-  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "+"};
+  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "||", "+", "<=", "~", "!~"};
   std::string out;
   while (!text.empty()) {
     const size_t end = std::min(text.find_first_of(" \n", 1), text.size());
@@ -67,24 +67,44 @@ std::string replaced(std::string text, std::string_view what, std::string_view b
   return text;
 }
 
-/// The highest n of all $n.
-int last_parameter(std::string_view text) {
-  int last = 0;
-  for (size_t at = 0; (at = text.find('$', at)) != std::string_view::npos; ++at) {
-    int number = 0;
-    std::from_chars(text.data() + at + 1, text.data() + text.size(), number);
-    last = std::max(last, number);
-  }
-  return last;
+/// A part of the question with its operators qualified.
+struct Part {
+  explicit Part(const LookupPart& part)
+      : with(qualify_operators(part.with)), rows(qualify_operators(replaced(part.rows, "$server", kServerIdentity))) {}
+  std::string with;
+  std::string rows;
+};
+
+/// Only what is asked for is in the question: the server plans it anew each time.
+std::string lookup_sql(const LookupRequest& request) {
+  static const Part kRelations(kLookupRelations), kBehind(kLookupBehind), kRoutines(kLookupRoutines),
+      kTypes(kLookupTypes), kOperators(kLookupOperators), kOids(kLookupFunctionOids), kSession(kLookupSession);
+  std::string with, rows;
+  auto ask = [&](bool wanted, const Part& part) {
+    if (!wanted) return;
+    if (!part.with.empty()) with.append(with.empty() ? "WITH RECURSIVE" : ",").append(part.with);
+    rows.append(rows.empty() ? "" : "\nUNION ALL").append(part.rows);
+  };
+  ask(!request.facts.relations.empty(), kRelations);
+  ask(!request.facts.behind.empty(), kBehind);
+  ask(!request.facts.functions.empty(), kRoutines);
+  ask(!request.facts.types.empty(), kTypes);
+  ask(!request.facts.operators.empty(), kOperators);
+  ask(!request.function_oids.empty(), kOids);
+  ask(true, kSession);
+  return with + rows;
 }
 
-template <class Set>
-auto nth(const Set& set, size_t one_based) {
-  return one_based >= 1 && one_based <= set.size() ? std::next(set.begin(), static_cast<long>(one_based - 1))
-                                                   : set.end();
+/// The same question about a search path that is given, in two more parameters, instead of the connection's own.
+std::string with_given_path(std::string sql) {
+  sql = replaced(std::move(sql), "pg_catalog.current_schemas(true)", "$12::pg_catalog.name[]");
+  sql = replaced(std::move(sql), "pg_catalog.current_schemas(false)", "$12::pg_catalog.name[]");
+  return replaced(std::move(sql), "pg_catalog.current_schema()", "$13");
 }
 
-/// Moves the names that `from` knows out of `wanted`, and its facts into `to`.
+constexpr uint32_t kText = 25, kTextArray = 1009, kOidArray = 1028;  // pg_type.oid of text, _text and _oid
+
+/// Moves the names that `from` knows out of `wanted`, and its facts into `to`. True if there were any.
 template <class Fact>
 bool take_facts(const std::map<sql::RelationName, Fact>& from, std::set<sql::RelationName>& wanted,
                 std::map<sql::RelationName, Fact>& to) {
@@ -94,6 +114,62 @@ bool take_facts(const std::map<sql::RelationName, Fact>& from, std::set<sql::Rel
            to.insert_or_assign(name, known->second);
            return true;
          }) != 0;
+}
+
+template <class Set>
+auto nth(const Set& set, size_t one_based) {
+  return one_based >= 1 && one_based <= set.size() ? std::next(set.begin(), static_cast<long>(one_based - 1))
+                                                   : set.end();
+}
+
+std::vector<sql::RelationName> names_from(const json& pairs) {
+  std::vector<sql::RelationName> names;
+  if (!pairs.is_array()) return names;
+  for (const json& pair : pairs) names.push_back({pair.at(0).get<std::string>(), pair.at(1).get<std::string>()});
+  return names;
+}
+
+std::string text_or_empty(const json& value) { return value.is_string() ? value.get<std::string>() : std::string(); }
+
+std::vector<std::string> texts_from(const json& values) {
+  std::vector<std::string> texts;
+  if (!values.is_array()) return texts;
+  for (const json& value : values) texts.push_back(text_or_empty(value));
+  return texts;
+}
+
+/// `row.at(key)` if it is a list, else none.
+const json& list_at(const json& row, const char* key) {
+  static const json kNone = json::array();
+  auto found = row.find(key);
+  return found != row.end() && found->is_array() ? *found : kNone;
+}
+
+std::shared_ptr<const sql::BehindFact> behind_from(const json& row) {
+  auto made = std::make_shared<sql::BehindFact>();
+  sql::BehindFact& fact = *made;
+  if (row.at("hidden").is_number()) fact.hidden = row.at("hidden").get<uint8_t>();
+  for (const json& each : list_at(row, "triggers"))
+    fact.runs.push_back({.commands = each.at(0).get<uint8_t>(),
+                         .what = each.at(1).get<std::string>(),
+                         .function = {each.at(2).get<std::string>(), each.at(3).get<std::string>()},
+                         .code = text_or_empty(each.at(4))});
+  for (const json& each : list_at(row, "code"))
+    fact.runs.push_back({.commands = each.at(0).get<uint8_t>(),
+                         .what = each.at(1).get<std::string>(),
+                         .code = text_or_empty(each.at(2))});
+  for (const json& each : list_at(row, "cascades"))
+    fact.cascades.push_back({.commands = each.at(0).get<uint8_t>(),
+                             .relation = {each.at(1).get<std::string>(), each.at(2).get<std::string>()},
+                             .removes = each.at(3).get<bool>()});
+  fact.definition = text_or_empty(row.at("definition"));
+  for (const json& option : list_at(row, "options")) {
+    const std::string text = text_or_empty(option);
+    if (!text.starts_with("security_invoker=")) continue;
+    const std::string value = text.substr(17);
+    fact.invoker_rights = value != "false" && value != "off" && value != "no" && value != "0";
+  }
+  return made;
 }
 
 std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
@@ -110,6 +186,7 @@ std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
       fact->columns.push_back(column.is_string() ? column.get<std::string>() : "");
   if (row.at("sequences").is_array())
     for (const json& sequence : row.at("sequences")) fact->sequences.push_back(qualified(sequence));
+  for (const json& key : list_at(row, "keys")) fact->references.push_back(qualified(key));
   if (row.at("up").is_array())
     for (const json& ancestor : row.at("up")) fact->family.push_back(qualified(ancestor));
   if (row.at("down").is_array())
@@ -120,23 +197,27 @@ std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
   return fact;
 }
 
+std::shared_ptr<const sql::Routine> routine_from(const json& row) {
+  auto routine = std::make_shared<sql::Routine>();
+  routine->schema = row.at("schema").get<std::string>();
+  routine->name = row.at("name").get<std::string>();
+  routine->owner = text_or_empty(row.at("owner"));
+  routine->kind = row.at("kind").get_ref<const std::string&>().at(0);
+  routine->volatility = row.at("volatility").get_ref<const std::string&>().at(0);
+  routine->security_definer = row.at("definer").get<bool>();
+  routine->language = row.at("language").get<std::string>();
+  routine->source = text_or_empty(row.at("source"));
+  routine->definition = row.at("definition").get<bool>();
+  routine->library = text_or_empty(row.at("library"));
+  routine->defaults = text_or_empty(row.at("defaults"));
+  routine->settings = texts_from(row.at("settings"));
+  routine->parameters = texts_from(row.at("parameters"));
+  routine->parts = names_from(row.at("parts"));
+  routine->types = names_from(row.at("types"));
+  return routine;
+}
+
 }  // namespace
-
-const std::string& lookup_sql() {
-  static const std::string kSql = qualify_operators(replaced(kLookupText, "$server", kServerIdentity));
-  return kSql;
-}
-
-const std::string& lookup_sql_with_path() {
-  static const std::string kSql = [] {
-    const int last = last_parameter(lookup_sql());
-    const std::string path = fmt::format("${}::pg_catalog.name[]", last + 1);
-    std::string text = replaced(lookup_sql(), "pg_catalog.current_schemas(true)", path);
-    text = replaced(std::move(text), "pg_catalog.current_schemas(false)", path);
-    return replaced(std::move(text), "pg_catalog.current_schema()", fmt::format("${}::pg_catalog.text", last + 2));
-  }();
-  return kSql;
-}
 
 const std::string* CatalogueCache::function_name(uint32_t oid) const {
   auto found = function_names_.find(oid);
@@ -184,34 +265,49 @@ void CatalogueCache::take(const SharedCatalogue& shared, LookupRequest& request)
   auto found = shared.facts.find(session_.path);
   if (found == shared.facts.end()) return;
   const sql::Catalogue& facts = *found->second;
-  bool any = take_facts(facts.relations, request.relations, catalogue_.relations);
-  any |= take_facts(facts.functions, request.functions, catalogue_.functions);
+  sql::Missing& wanted = request.facts;
+  bool any = take_facts(facts.relations, wanted.relations, catalogue_.relations);
+  any |= take_facts(facts.behind, wanted.behind, catalogue_.behind);
+  any |= take_facts(facts.functions, wanted.functions, catalogue_.functions);
+  any |= take_facts(facts.types, wanted.types, catalogue_.types);
+  any |= take_facts(facts.operators, wanted.operators, catalogue_.operators);
   if (!any) return;
   oldest_monotonic_ns_ = empty_ ? shared.validated_ns : std::min(oldest_monotonic_ns_, shared.validated_ns);
   empty_ = false;
 }
 
-std::vector<std::string> CatalogueCache::parameters(const LookupRequest& request, const SearchPath* path) {
-  const std::string schemas = text_array(
-      request.relations, [](const auto& n) -> auto& { return n.schema; });
-  const std::string names = text_array(
-      request.relations, [](const auto& n) -> auto& { return n.name; });
-  const std::string functions = text_array(
-      request.functions, [](const auto& n) -> auto& { return n.name; });
-  const std::string oids = text_array(request.function_oids, [](uint32_t oid) { return std::to_string(oid); });
-  std::vector<std::string> out = {schemas, names, functions, oids};
+CatalogueCache::Question CatalogueCache::question(const LookupRequest& request, const SearchPath* path) {
+  auto schemas = [](const std::set<sql::RelationName>& wanted) {
+    return text_array(
+        wanted, [](const auto& n) -> auto& { return n.schema; });
+  };
+  auto names = [](const std::set<sql::RelationName>& wanted) {
+    return text_array(
+        wanted, [](const auto& n) -> auto& { return n.name; });
+  };
+  const sql::Missing& facts = request.facts;
+  Question out{
+      .text = lookup_sql(request),
+      .parameters = {schemas(facts.relations), names(facts.relations), schemas(facts.functions), names(facts.functions),
+                     text_array(request.function_oids, [](uint32_t oid) { return std::to_string(oid); }),
+                     schemas(facts.types), names(facts.types), schemas(facts.operators), names(facts.operators),
+                     schemas(facts.behind), names(facts.behind)}};
+  out.types.assign(out.parameters.size(), kTextArray);
+  out.types[4] = kOidArray;
   if (path) {
-    out.push_back(text_array(
+    out.text = with_given_path(std::move(out.text));
+    out.parameters.push_back(text_array(
         path->schemas, [](const std::string& schema) -> auto& { return schema; }));
-    out.push_back(path->creation_schema);
+    out.parameters.push_back(path->creation_schema);
+    out.types.insert(out.types.end(), {kTextArray, kText});
   }
   return out;
 }
 
 void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
-  const std::vector<std::string> texts = parameters(request);
-  const std::vector<postgres::Value> parameters(texts.begin(), texts.end());
-  postgres::append_parse(out, kLookupName, lookup_sql());
+  const Question asked = question(request);
+  const std::vector<postgres::Value> parameters(asked.parameters.begin(), asked.parameters.end());
+  postgres::append_parse(out, kLookupName, asked.text, asked.types);
   postgres::append_bind(out, kLookupName, kLookupName, {}, parameters, {});
   postgres::append_execute(out, kLookupName, 0);
   postgres::append_close(out, postgres::Named::portal, kLookupName);
@@ -221,6 +317,7 @@ void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
 void CatalogueCache::begin(LookupRequest request, uint64_t generation) {
   request_ = std::move(request);
   incoming_ = {};
+  too_many_.clear();
   incoming_functions_.clear();
   incoming_session_ = {.generation = generation};
 }
@@ -237,19 +334,33 @@ bool CatalogueCache::add_row(std::string_view text) {
   try {
     const std::string& what = object.at("q").get_ref<const std::string&>();
     if (what == "r") {
-      auto name = nth(request_.relations, object.at("i").get<size_t>());
-      if (name == request_.relations.end()) return false;
+      auto name = nth(request_.facts.relations, object.at("i").get<size_t>());
+      if (name == request_.facts.relations.end()) return false;
       incoming_.relations[*name] = relation_from(object);
+    } else if (what == "b") {
+      auto name = nth(request_.facts.behind, object.at("i").get<size_t>());
+      if (name == request_.facts.behind.end()) return false;
+      incoming_.behind[*name] = behind_from(object);
     } else if (what == "f") {
-      auto name = nth(request_.functions, object.at("i").get<size_t>());
-      if (name == request_.functions.end()) return false;
-      incoming_.functions[*name] = {.shadowed = object.at("shadowed").get<bool>()};
+      auto name = nth(request_.facts.functions, object.at("i").get<size_t>());
+      if (name == request_.facts.functions.end()) return false;
+      sql::FunctionFact& fact = incoming_.functions[*name];
+      fact.shadowed = true;
+      if (object.at("more").get<bool>()) too_many_.insert(*name);
+      fact.routines.push_back(routine_from(object));
+    } else if (what == "t") {
+      auto name = nth(request_.facts.types, object.at("i").get<size_t>());
+      if (name == request_.facts.types.end()) return false;
+      incoming_.types[*name] = {true, texts_from(object.at("checks")), names_from(object.at("functions"))};
+    } else if (what == "x") {
+      auto name = nth(request_.facts.operators, object.at("i").get<size_t>());
+      if (name == request_.facts.operators.end()) return false;
+      incoming_.operators[*name] = {names_from(object.at("functions"))};
     } else if (what == "o") {
       incoming_functions_[oid_of(object.at("oid"))] =
           fmt::format("{}.{}", object.at("schema").get<std::string>(), object.at("name").get<std::string>());
     } else if (what == "s") {
-      incoming_session_.path = {object.at("schema").is_string() ? object.at("schema").get<std::string>() : "",
-                                object.at("path").get<std::vector<std::string>>()};
+      incoming_session_.path = {text_or_empty(object.at("schema")), object.at("path").get<std::vector<std::string>>()};
       incoming_session_.temporary = object.at("temp").get<bool>();
       incoming_session_.server = object.at("server").get<std::string>();
       incoming_session_.known = true;
@@ -261,16 +372,25 @@ bool CatalogueCache::add_row(std::string_view text) {
 }
 
 void CatalogueCache::finish(const Now& now) {
-  for (const sql::RelationName& name : request_.relations)
+  for (const sql::RelationName& name : request_.facts.relations)
     if (!incoming_.relations.contains(name)) {
       auto absent = std::make_shared<sql::RelationFact>();
       absent->schema = name.schema.empty() ? incoming_session_.path.creation_schema : name.schema;
       absent->name = name.name;
       incoming_.relations[name] = std::move(absent);
     }
+  for (const sql::RelationName& name : request_.facts.behind)
+    incoming_.behind.try_emplace(name, std::make_shared<sql::BehindFact>(sql::BehindFact{.hidden = 0x1f}));
+  for (const sql::RelationName& name : request_.facts.functions) incoming_.functions.try_emplace(name);
+  for (const sql::RelationName& name : too_many_) incoming_.functions[name].routines.clear();
+  for (const sql::RelationName& name : request_.facts.types) incoming_.types.try_emplace(name);
+  for (const sql::RelationName& name : request_.facts.operators) incoming_.operators.try_emplace(name);
   for (uint32_t oid : request_.function_oids) incoming_functions_.try_emplace(oid);
   catalogue_.relations.merge(incoming_.relations);
+  catalogue_.behind.merge(incoming_.behind);
   catalogue_.functions.merge(incoming_.functions);
+  catalogue_.types.merge(incoming_.types);
+  catalogue_.operators.merge(incoming_.operators);
   function_names_.merge(incoming_functions_);
   session_ = std::move(incoming_session_);
   if (empty_) oldest_monotonic_ns_ = now.monotonic_ns;
@@ -279,8 +399,11 @@ void CatalogueCache::finish(const Now& now) {
 }
 
 void CatalogueCache::fail() {
-  unavailable_.relations.merge(request_.relations);
-  unavailable_.functions.merge(request_.functions);
+  unavailable_.facts.relations.merge(request_.facts.relations);
+  unavailable_.facts.behind.merge(request_.facts.behind);
+  unavailable_.facts.functions.merge(request_.facts.functions);
+  unavailable_.facts.types.merge(request_.facts.types);
+  unavailable_.facts.operators.merge(request_.facts.operators);
   unavailable_.function_oids.merge(request_.function_oids);
 }
 
@@ -288,7 +411,10 @@ bool CatalogueCache::failed_for(const sql::Missing& missing) const {
   auto any_in = [](const auto& wanted, const auto& have) {
     return std::ranges::any_of(wanted, [&](const auto& name) { return have.contains(name); });
   };
-  return any_in(missing.relations, unavailable_.relations) || any_in(missing.functions, unavailable_.functions);
+  const sql::Missing& facts = unavailable_.facts;
+  return any_in(missing.relations, facts.relations) || any_in(missing.behind, facts.behind) ||
+         any_in(missing.functions, facts.functions) || any_in(missing.types, facts.types) ||
+         any_in(missing.operators, facts.operators);
 }
 
 }  // namespace sallyport::flow

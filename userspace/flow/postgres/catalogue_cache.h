@@ -20,12 +20,10 @@ namespace sallyport::flow {
 
 /// What one look-up asks for.
 struct LookupRequest {
-  std::set<sql::RelationName> relations;
-  std::set<sql::RelationName> functions;
+  sql::Missing facts;
   std::set<uint32_t> function_oids;
 
-  bool empty() const { return relations.empty() && functions.empty() && function_oids.empty(); }
-  sql::Missing facts() const { return {.relations = relations, .functions = functions}; }
+  bool empty() const { return facts.empty() && function_oids.empty(); }
 };
 
 class CatalogueCache {
@@ -50,8 +48,14 @@ class CatalogueCache {
   /// Takes what `shared` has of `request`, and leaves in it what is still to be asked. Only if may_share().
   void take(const SharedCatalogue& shared, LookupRequest& request);
 
-  /// Of lookup_sql(), in order; with a path, of lookup_sql_with_path().
-  static std::vector<std::string> parameters(const LookupRequest& request, const SearchPath* path = nullptr);
+  /// A look-up: one statement, its parameters in text format, and their types.
+  struct Question {
+    std::string text;
+    std::vector<std::string> parameters;
+    std::vector<uint32_t> types;
+  };
+  /// By the search path of the session that asks; or by `path`, on whichever connection.
+  static Question question(const LookupRequest& request, const SearchPath* path = nullptr);
   /// The messages of one look-up, ready to send: Parse, Bind, Execute, Close, and no Sync. Names that
   /// are already asked for elsewhere are the caller's to avoid. The statement and portal are gone when
   /// it is done, so nothing of it shows in pg_prepared_statements.
@@ -95,6 +99,7 @@ class CatalogueCache {
 
   LookupRequest request_;
   sql::Catalogue incoming_;
+  std::set<sql::RelationName> too_many_;  ///< functions with more routines than come
   std::map<uint32_t, std::string> incoming_functions_;
   SessionState incoming_session_;
   LookupRequest unavailable_;

@@ -8,24 +8,23 @@ namespace sallyport::flow {
 
 struct CatalogueQuestion::State {
   SearchPath path;
-  LookupRequest request;
+  CatalogueCache::Question question;
   CatalogueCache answer;
 };
 
 CatalogueQuestion::CatalogueQuestion(SearchPath path, sql::Missing names)
     : state_(std::make_unique<State>(State{.path = std::move(path)})) {
-  state_->request = {.relations = std::move(names.relations), .functions = std::move(names.functions)};
-  state_->answer.begin(state_->request);
+  LookupRequest request{.facts = std::move(names)};
+  state_->question = CatalogueCache::question(request, &state_->path);
+  state_->answer.begin(std::move(request));
 }
 
 CatalogueQuestion::~CatalogueQuestion() = default;
 CatalogueQuestion::CatalogueQuestion(CatalogueQuestion&&) noexcept = default;
 
-const std::string& CatalogueQuestion::text() { return lookup_sql_with_path(); }
-
-std::vector<std::string> CatalogueQuestion::parameters() const {
-  return CatalogueCache::parameters(state_->request, &state_->path);
-}
+const std::string& CatalogueQuestion::text() const { return state_->question.text; }
+const std::vector<std::string>& CatalogueQuestion::parameters() const { return state_->question.parameters; }
+const std::vector<uint32_t>& CatalogueQuestion::types() const { return state_->question.types; }
 
 bool CatalogueQuestion::add_row(std::string_view json) { return state_->answer.add_row(json); }
 

@@ -72,14 +72,24 @@ void Conversation::continue_if_drained(Turn&) {
   if (blocked_ == Blocked::drain && queue_.empty()) blocked_ = Blocked::no;
 }
 
+/// A Tick answers all wishes made before it, so those that are not due yet are made again.
 void Conversation::on_tick(Turn& turn) {
-  if (expires_wall_ns_ != 0 && turn.now.wall_ns >= expires_wall_ns_) on_changed(turn);
+  life_.give_back_leases(turn.now, turn.actions);
+  if (expires_wall_ns_ != 0 && turn.now.wall_ns >= expires_wall_ns_)
+    on_changed(turn);
+  else
+    wake_at_expiry(turn);
   if (blocked_ != Blocked::hold || !front_ || connection_.over) return;
   LiveOperation& held = *life_.find(front_->operation);
-  if (turn.now.monotonic_ns < held.hold_deadline_ns) return;
+  if (turn.now.monotonic_ns < held.hold_deadline_ns) return turn.actions.add(Wake{held.hold_deadline_ns});
   life_.answer(held, false, "nobody answered in time", turn.now, turn.actions);
   blocked_ = Blocked::no;
   pump_agent(turn);
+}
+
+void Conversation::wake_at_expiry(Turn& turn) {
+  if (expires_wall_ns_ == 0) return;
+  turn.actions.add(Wake{turn.now.monotonic_ns + std::max<int64_t>(0, expires_wall_ns_ - turn.now.wall_ns)});
 }
 
 /// Policy, identity or the hour changed: what is open is judged again, what is now denied is cut.
@@ -87,7 +97,8 @@ void Conversation::on_changed(Turn& turn) {
   life_.refresh();
   if (!life_.target()) {
     if (LiveOperation* connect = life_.find(0)) {
-      connect->decision.causes = {{.rule = "no target", .text = "no target in policy lists this destination any more"}};
+      connect->own_decision().causes = {
+          {.rule = "no target", .text = "no target in policy lists this destination any more"}};
       cut(*connect, turn);
     }
     return;
@@ -97,18 +108,20 @@ void Conversation::on_changed(Turn& turn) {
   if (connection_.over) return;
   names_.meaning = ++meaning_;  // statements prepared under the old policy are judged by the new one
   for (auto& [id, running] : running_) {
-    running.obligations = in_force_;
+    running.obligations = std::make_shared<model::Obligations>(in_force_);
     running.detectors = in_force_.detect.empty() ? nullptr : detectors_;
-    running.tainted = reads_masked(running.obligations, running.analysis->statements);
-    if (running.planned) plan_masking(running);
+    running.tainted = reads_masked(in_force_, running.judged->analysis->statements);
+    running.reads_rows = must_read_rows(in_force_);
+    if (running.masking) plan_masking(running);
   }
   for (auto& [id, running] : running_) {
     LiveOperation* live = life_.find(id);
     if (!live) continue;
-    live->decision.obligations = in_force_;
-    live->decision.outcome = model::Outcome::allow;
-    forbid_unmaskable(std::get<model::Sql>(live->operation.body), running.analysis.get(), live->decision);
-    if (live->decision.outcome == model::Outcome::deny) return cut(*live, turn);
+    model::Decision& decision = live->own_decision();
+    decision.obligations = in_force_;
+    decision.outcome = model::Outcome::allow;
+    forbid_unmaskable(running.judged->sql(), running.judged->analysis.get(), decision);
+    if (decision.outcome == model::Outcome::deny) return cut(*live, turn);
   }
   judge_held_again(turn);
 }
@@ -117,7 +130,7 @@ void Conversation::on_changed(Turn& turn) {
 void Conversation::judge_held_again(Turn& turn) {
   if (blocked_ != Blocked::hold || !front_) return;
   LiveOperation& held = *life_.find(front_->operation);
-  if (life_.decide(held.operation, turn.now).outcome != model::Outcome::deny) return;
+  if (life_.decide(*held.operation, turn.now).outcome != model::Outcome::deny) return;
   life_.answer(held, false, "policy denies it now", turn.now, turn.actions);
   blocked_ = Blocked::no;
   pump_agent(turn);
@@ -126,6 +139,7 @@ void Conversation::judge_held_again(Turn& turn) {
 /// Ends the flow because of one operation, in the protocol's words, in the middle of a result too.
 void Conversation::cut(LiveOperation& live, Turn& turn) {
   const Refusal refusal = render_refusal(live, life_.origin());
+  live.result.sqlstate = "42501";
   live.result.error = "cut: " + refusal.message;
   const std::string reason = live.result.error;
   turn.actions.add(Abort{connection_.upstream});

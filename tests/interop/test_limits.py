@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of policy, counted over real connections."""
+
+import json
+import unittest
+
+import harness
+from harness import agent_document, entitlement_document, target_document
+
+SHOP = {"sql": {"tables": ["shop.*"]}}
+
+
+def setUpModule():
+    global machine, server
+    machine = harness.Machine()
+    unittest.addModuleCleanup(machine.close)
+    server = machine.start_server()
+    server.sql(harness.SCHEMA)
+    machine.write_policy(
+        agent_document("reader"), agent_document("asker"), agent_document("loner"), target_document(),
+        entitlement_document("reader", allow=[SHOP], limits=[{"count": "rows", "max": 1500, "per": "1h"}]),
+        entitlement_document("asker", allow=[SHOP], limits=[{"count": "statements", "max": 6, "per": "3s"}]),
+        entitlement_document("loner", allow=[SHOP], limits=[{"count": "bytes", "max": 20000, "per": "1h",
+                                                             "over": "flow", "then": "hold"}]))
+    machine.start_daemon()
+
+
+class Limits(unittest.TestCase):
+    def test_two_connections_of_one_agent_share_a_limit(self):
+        got = machine.python("""
+            import json, os, psycopg
+            out = {}
+            one, two = (psycopg.connect(os.environ["PGDSN"], autocommit=True) for _ in range(2))
+            out["one"] = len(one.execute("SELECT n FROM shop.numbers").fetchall())
+            out["two"] = len(two.execute("SELECT n FROM shop.numbers LIMIT 300").fetchall())
+            rows = 0
+            try:
+                with two.cursor() as cursor:
+                    for _ in cursor.stream("SELECT n FROM shop.numbers"):
+                        rows += 1
+            except psycopg.Error as error:
+                out["cut"] = [rows, error.sqlstate, str(error), two.closed]
+            try:
+                one.execute("SELECT 1")
+            except psycopg.Error as error:
+                out["refused"] = [error.sqlstate, error.diag.message_primary, error.diag.message_detail, one.closed]
+            one.execute("BEGIN")
+            one.execute("ROLLBACK")
+            print(json.dumps(out))
+            """, agent="reader")
+        self.assertEqual((got["one"], got["two"]), (1000, 300))
+        rows, sqlstate, text, closed = got["cut"]
+        self.assertLessEqual(rows, 200, "1,500 in all")
+        self.assertIn("of 1500 rows per 1h are used", text)
+        self.assertTrue(closed)
+        sqlstate, message, detail, closed = got["refused"]
+        self.assertEqual(sqlstate, "42501")
+        self.assertIn("refused by policy for agent reader: 1500 of 1500 rows per 1h are used, over all connections",
+                      message)
+        self.assertRegex(message, "free again in 6[01] min")
+        self.assertRegex(detail, r"^rule reader-db.limits\[0\] \(.*policy.yaml:\d+:\d+\)")
+        self.assertFalse(closed, "only the statement is refused")
+        shown = machine.sallyport("sessions", "list", "-o", "json", "--agent", "reader")
+        self.assertIn("cut: refused by policy for agent reader", shown.stdout)
+
+    def test_the_window_slides(self):
+        got = machine.python("""
+            import json, os, psycopg, time
+            c = psycopg.connect(os.environ["PGDSN"], autocommit=True)
+            def burst():
+                done = 0
+                try:
+                    for _ in range(20):
+                        c.execute("SELECT 1")
+                        done += 1
+                except psycopg.Error as error:
+                    return [done, str(error)]
+            first = burst()
+            deadline = time.monotonic() + 10
+            while burst()[0] == 0 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            time.sleep(3.3)
+            print(json.dumps([first, burst()]))
+            """, agent="asker")
+        for done, text in got:
+            self.assertEqual(done, 6)
+            self.assertIn("6 of 6 statements per 3s are used", text)
+            self.assertRegex(text, r"free again in [1-4] s")
+
+    def test_a_connection_of_its_own_and_a_hold(self):
+        got = machine.python("""
+            import json, os, psycopg
+            out = []
+            for _ in range(2):
+                c = psycopg.connect(os.environ["PGDSN"], autocommit=True)
+                out.append(len(c.execute("SELECT t FROM shop.numbers LIMIT 700").fetchall()))
+            print(json.dumps(out))
+            """, agent="loner")
+        self.assertEqual(got, [700, 700])
+
+    def test_the_command_line_shows_them(self):
+        done = machine.sallyport("policy", "explain", "--policy", str(machine.policy_dir), "--agent", "loner",
+                                 "--target", "db", "SELECT n FROM shop.numbers")
+        self.assertIn("limit    loner-db.limits[0]: 20000 bytes per 1h over flow then hold", done.stdout)
+        done = machine.sallyport("policy", "explain", "-o", "json", "--policy", str(machine.policy_dir), "--agent",
+                                 "loner", "--target", "db", "SELECT n FROM shop.numbers")
+        self.assertEqual(json.loads(done.stdout)["limits"][0]["per_s"], 3600)
+
+
+if __name__ == "__main__":
+    harness.main()
