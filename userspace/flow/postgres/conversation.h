@@ -128,7 +128,9 @@ class Conversation {
   }
   Running& start_running();
   void read_facts(Turn& turn);
-  void start_lookup(LookupRequest request, Turn& turn);
+  void start_lookup(LookupRequest request, uint64_t generation, Turn& turn);
+  std::shared_ptr<const SharedCatalogue> shared_catalogue(Turn& turn);
+  void drop_old_facts(Turn& turn);
 
   // server_side.cc
   void pump_server(Turn& turn);
@@ -178,6 +180,7 @@ class Conversation {
   sql::Settings settings_;  ///< what the server said of it
   SessionNames names_;
   CatalogueCache catalogue_;
+  std::optional<CatalogueId> catalogue_id_;  ///< none: the Target has no side connection
   model::Obligations in_force_;  ///< masks and limits of this agent on this target, whatever the statement
   std::shared_ptr<const mask::DetectorSet> detectors_;
   uint64_t meaning_ = 1;       ///< epoch of what names mean in this session

@@ -30,6 +30,21 @@ std::shared_ptr<const sql::Analysis> unknown_analysis(std::string because, size_
   return out;
 }
 
+/// The catalogue behind this connection, if its Target has a side connection.
+std::optional<CatalogueId> catalogue_id_of(const PostgresConnection& connection) {
+  const policy::Target& target = *connection.life.target();
+  if (target.catalogue_credential_file.empty() || connection.replication) return std::nullopt;
+  const model::Endpoint& server = connection.life.origin().destination;
+  const policy::HostPattern* host = connection.life.match().host;
+  return CatalogueId{.target = target.name,
+                     .host = host && !host->name.empty() ? host->name : server.address.to_string(),
+                     .server = server,
+                     .database = connection.database,
+                     .tls_mode = target.tls_mode,
+                     .ca_file = target.tls_ca_file,
+                     .credential_file = target.catalogue_credential_file};
+}
+
 std::vector<model::Effect> all_effects(const sql::Analysis& analysis) {
   std::vector<model::Effect> out;
   for (const sql::Statement& statement : analysis.statements)
@@ -59,6 +74,7 @@ void Conversation::read_facts(Turn& turn) {
   const policy::Target* target = life_.target();
   if (!target) return;
   const policy::Judgement judged = policy.judge(agent, target->name, {}, turn.now.wall_ns);
+  catalogue_id_ = catalogue_id_of(connection_);
   in_force_ = judged.obligations ? *judged.obligations : model::Obligations{};
   life_.set_limits(in_force_.limits, turn.now);
   transparent_ = in_force_.columns.empty() && in_force_.detect.empty() &&
@@ -96,7 +112,7 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
   if (!transparent_) {
     // What runs is what the names mean now, not what they meant when it was parsed.
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
-    if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
+    drop_old_facts(turn);
     if (prepared.meaning != meaning_ && prepared.judged->readable) {
       auto judged = understand(prepared.judged->text(), false, turn);
       if (!judged) return Verdict::wait;
@@ -170,7 +186,7 @@ std::shared_ptr<Judged> Conversation::unreadable(std::string_view text) const {
 std::shared_ptr<Judged> Conversation::understand(std::string_view utf8, bool alike, Turn& turn) {
   if (!transparent_) {
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
-    if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
+    drop_old_facts(turn);
   }
   const bool conforming = settings_.standard_conforming_strings;
   if (auto known = judged_.find(utf8, alike); known && known->meaning == meaning_ &&
@@ -205,7 +221,7 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
         std::get<sql::Analysis>(sql::analyse(text, settings, kAssumed, sql::NoSessionNames())));
   }
   if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
-  if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
+  drop_old_facts(turn);
   while (true) {
     names_.stale.clear();
     settings.creation_schema = catalogue_.creation_schema();
@@ -228,8 +244,24 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
   }
 }
 
-/// Asks on the agent's connection when that is possible. False: wait. True: go on, with or without facts.
+/// What the side connection holds; null without one.
+std::shared_ptr<const SharedCatalogue> Conversation::shared_catalogue(Turn& turn) {
+  return catalogue_id_ ? life_.services().shared_catalogue(*catalogue_id_, turn.now) : nullptr;
+}
+
+void Conversation::drop_old_facts(Turn& turn) {
+  if (catalogue_.too_old(turn.now) && catalogue_.expire(shared_catalogue(turn).get(), turn.now))
+    names_.meaning = ++meaning_;
+}
+
+/// From what is shared, as far as nothing that this session did is in the way (the one place that decides it). The
+/// rest is asked on the agent's own connection when that is possible. False: wait. True: go on, with or without facts.
 bool Conversation::get_facts(LookupRequest request, Turn& turn) {
+  const auto shared = shared_catalogue(turn);
+  if (shared && !moved_in_transaction_ && moving_meaning_ == 0 && catalogue_.may_share(*shared, turn.now)) {
+    catalogue_.take(*shared, request);
+    if (request.empty()) return true;
+  }
   if (connection_.replication || (queue_.empty() && connection_.status == postgres::TransactionStatus::failed) ||
       queue_.phase() == postgres::Phase::copy_in || queue_.phase() == postgres::Phase::copy_both) {
     front_->facts_given_up = true;
@@ -240,11 +272,11 @@ bool Conversation::get_facts(LookupRequest request, Turn& turn) {
     wait_for(Blocked::drain, turn);
     return false;
   }
-  start_lookup(std::move(request), turn);
+  start_lookup(std::move(request), shared && shared->valid(turn.now) ? shared->generation : 0, turn);
   return false;
 }
 
-void Conversation::start_lookup(LookupRequest request, Turn& turn) {
+void Conversation::start_lookup(LookupRequest request, uint64_t generation, Turn& turn) {
   using Kind = postgres::InFlight::Kind;
   const bool in_batch = batch_open_;
   std::string messages;
@@ -260,7 +292,7 @@ void Conversation::start_lookup(LookupRequest request, Turn& turn) {
   batch_open_ = in_batch;
   unanswered_since_flush_ = false;
   lookup_failed_ = false;
-  catalogue_.begin(std::move(request));
+  catalogue_.begin(std::move(request), generation);
   blocked_ = Blocked::lookup;
   turn.actions.send(connection_.upstream) += messages;
 }
