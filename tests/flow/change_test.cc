@@ -160,6 +160,17 @@ TEST(Record, FailureEndsTheFlowInWords) {
   EXPECT_TRUE(session.driver.finished);
 }
 
+TEST(Record, FailureBeforeTheLoginRefusesIt) {
+  World world(policy_text(everything()));
+  Driver driver(world);
+  driver.event(RecordFailed{"disk full"});
+  driver.from_agent(startup_packet());
+  EXPECT_FALSE(driver.dial_wanted());
+  EXPECT_TRUE(driver.all_to_server.empty());
+  EXPECT_EQ(report_field(driver.all_to_agent, 'C'), "58030");
+  EXPECT_NE(report_field(driver.all_to_agent, 'H').find("disk full"), std::string::npos);
+}
+
 TEST(Violation, MalformedBytesFromEitherSideEndTheFlow) {
   World world(policy_text(everything()));
   Session agent(world);
