@@ -74,22 +74,8 @@ void OperationLife::judge(LiveOperation& live, std::shared_ptr<const model::Deci
                           const Now& now, Actions& actions) {
   live.decision = decision;
   if (decision->outcome == model::Outcome::allow) admit(live, now, actions);
+  record_decision(live, /*changed=*/live.decision != decision, std::move(text), now, actions);
   const model::Decision& judged = *live.decision;
-  model::OperationDecided entry{.id = live.id,
-                                .parent = live.parent,
-                                .kind = std::string(model::kind_of(*live.operation)),
-                                .statement = std::move(text.statement),
-                                .shape = std::move(text.shape),
-                                .parameters = std::move(text.parameters),
-                                .outcome = judged.outcome,
-                                .same_as = text.same_as};
-  if (text.same_as == 0)
-    if (const auto* sql = std::get_if<model::Sql>(&live.operation->body)) entry.effects = sql->effects;
-  if (text.same_as == 0 || live.decision != decision) {  // else neither is repeated
-    entry.causes = judged.causes;
-    entry.masks = describe_masks(judged.obligations);
-  }
-  append(std::move(entry), now, actions);
   switch (judged.outcome) {
     case model::Outcome::allow:
       live.stage = Stage::released;
@@ -104,6 +90,26 @@ void OperationLife::judge(LiveOperation& live, std::shared_ptr<const model::Deci
       actions.add(Wake{live.hold_deadline_ns});
       break;
   }
+}
+
+/// `changed`: the decision is not that of the entry which `text` names.
+void OperationLife::record_decision(const LiveOperation& live, bool changed, RecordText text, const Now& now,
+                                    Actions& actions) {
+  if (!record_trouble_.empty()) return;
+  auto& entry = actions.record<model::OperationDecided>(session_, sequence_++, now.wall_ns);
+  entry.id = live.id;
+  entry.parent = live.parent;
+  entry.kind = model::kind_of(*live.operation);
+  entry.statement = std::move(text.statement);
+  entry.shape = std::move(text.shape);
+  entry.parameters = std::move(text.parameters);
+  entry.outcome = live.decision->outcome;
+  entry.same_as = text.same_as;
+  if (text.same_as == 0)
+    if (const auto* sql = std::get_if<model::Sql>(&live.operation->body)) entry.effects = sql->effects;
+  if (text.same_as != 0 && !changed) return;
+  entry.causes = live.decision->causes;
+  entry.masks = describe_masks(live.decision->obligations);
 }
 
 void OperationLife::answer(LiveOperation& live, bool approved, const std::string& by, const Now& now,
@@ -153,9 +159,9 @@ void OperationLife::refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp use
 
 void OperationLife::end(LiveOperation& live, const Now& now, Actions& actions) {
   live.result.duration_ns = now.monotonic_ns - live.opened_monotonic_ns;
-  model::OperationEnded result = std::move(live.result);
-  live_.erase(result.id);
-  append(std::move(result), now, actions);
+  const model::OperationId id = live.id;
+  append(std::move(live.result), now, actions);
+  live_.erase(id);
 }
 
 bool OperationLife::refresh() {

@@ -107,7 +107,7 @@ class OperationLife {
   LiveOperation* find(model::OperationId id);
   template <class Body>
   void append(Body body, const Now& now, Actions& actions) {
-    if (record_trouble_.empty()) actions.record(session_, sequence_++, now.wall_ns, std::move(body));
+    if (record_trouble_.empty()) actions.record<Body>(session_, sequence_++, now.wall_ns) = std::move(body);
   }
   /// The recorder refused an entry: nothing is recorded any more, everything is denied from here on.
   void record_failed(std::string reason) { record_trouble_ = std::move(reason); }
@@ -125,6 +125,7 @@ class OperationLife {
 
  private:
   void find_target();
+  void record_decision(const LiveOperation& live, bool changed, RecordText text, const Now& now, Actions& actions);
   void admit(LiveOperation& live, const Now& now, Actions& actions);
   static void refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp used_up);
 

@@ -279,7 +279,7 @@ bool Conversation::may_copy_in(const Running* running) {
 }
 
 /// Counts the message as in flight and sends it on as it came.
-void Conversation::forward(const Frame& frame, Kind kind, Ticket ticket, Turn& turn) {
+void Conversation::forward(const Frame& frame, Kind kind, Ticket&& ticket, Turn& turn) {
   if (const Running* running = running_of(ticket)) {
     for (const sql::Statement& statement : running->judged->analysis->statements) {
       const bool ends_moves = moved_in_transaction_ && statement.transaction_control;
@@ -300,7 +300,7 @@ void Conversation::forward(const Frame& frame, Kind kind, Ticket ticket, Turn& t
   }
 }
 
-bool Conversation::push(Kind kind, Ticket ticket, Turn& turn) {
+bool Conversation::push(Kind kind, Ticket&& ticket, Turn& turn) {
   const bool swallow = ticket.role == Ticket::Role::lookup || ticket.role == Ticket::Role::describe;
   const uint64_t id = first_ticket_ + tickets_.size();
   const Pushed pushed = queue_.push(kind, id, swallow);

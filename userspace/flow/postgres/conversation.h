@@ -94,8 +94,8 @@ class Conversation {
   static bool may_copy_in(const Running* running);
   bool begin_large(const postgres::Large& large, Turn& turn);
   void pass_large_agent(Turn& turn);
-  void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
-  bool push(postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
+  void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket&& ticket, Turn& turn);
+  bool push(postgres::InFlight::Kind kind, Ticket&& ticket, Turn& turn);
   void refuse(model::OperationId operation, ErrorText error, bool with_sync, Turn& turn);
   void refuse_decided(model::OperationId operation, bool with_sync, Turn& turn);
   std::vector<std::string> record_parameters(const postgres::Bind& bind, const Prepared& prepared) const;

@@ -60,8 +60,9 @@ void JudgedTexts::draw_outline(std::string_view text) {
   outline_.clear();
   numbers_.clear();
   size_t from = 0;
-  for (size_t at = text.find_first_of("=<>"); at < text.size(); at = text.find_first_of("=<>", at)) {
-    ++at;
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at++];
+    if (c != '=' && c != '<' && c != '>') continue;
     while (at < text.size() && is_space(text[at])) ++at;
     size_t end = at;
     while (end < text.size() && is_digit(text[end])) ++end;
@@ -75,6 +76,7 @@ void JudgedTexts::draw_outline(std::string_view text) {
 
 std::shared_ptr<Judged> JudgedTexts::find(std::string_view text, bool alike) {
   if (text.size() > limits::kPgJudgedTextBytesMax) return nullptr;
+  if (!order_.empty() && order_.front().judged->text() == text) return order_.front().judged;
   draw_outline(text);
   const auto found = by_outline_.find(outline_);
   if (found == by_outline_.end()) return nullptr;
