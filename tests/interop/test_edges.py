@@ -27,7 +27,7 @@ def setUpModule():
         agent_document("bot"), agent_document("rival"), agent_document("idle"), target_document(),
         target_document("gone", f'"127.0.0.1:{NOBODY_THERE}"'), target_document("rivals", '"127.0.0.1:5999"'),
         entitlement_document("bot", allow=[{"sql": {"statements": ["select", "insert"], "tables": ["shop.*"]}},
-                                           {"sql": {"statements": ["unknown"], "functions": ["pg_catalog.pg_sleep"]}}]),
+                                           {"sql": {"statements": ["call"], "functions": ["pg_catalog.pg_sleep"]}}]),
         entitlement_document("bot", "gone", allow=[{"sql": {}}]),
         entitlement_document("rival", "rivals", allow=[{"sql": {}}]))
     machine.start_daemon()

@@ -26,6 +26,9 @@ struct LookupRequest {
   bool empty() const { return facts.empty() && function_oids.empty(); }
 };
 
+/// Of facts held for one flow, as the server sends them. An agent may make many functions, with much code each.
+inline constexpr size_t kCatalogueBytesMax = 8 << 20;
+
 class CatalogueCache {
  public:
   const sql::Catalogue& view() const { return catalogue_; }
@@ -98,6 +101,7 @@ class CatalogueCache {
   int64_t moved_ns_ = 0;  ///< when the session last may have moved names
 
   LookupRequest request_;
+  size_t bytes_ = 0;  ///< of the facts held and of those coming
   sql::Catalogue incoming_;
   std::set<sql::RelationName> too_many_;  ///< functions with more routines than come
   std::map<uint32_t, std::string> incoming_functions_;

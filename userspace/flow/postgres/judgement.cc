@@ -53,6 +53,12 @@ std::vector<model::Effect> all_effects(const sql::Analysis& analysis) {
   return out;
 }
 
+/// `column` is "schema.relation.column".
+bool is_column(std::string_view column, const model::ColumnMask& mask) {
+  return column.size() == mask.relation.size() + 1 + mask.column.size() && column.starts_with(mask.relation) &&
+         column[mask.relation.size()] == '.' && column.ends_with(mask.column);
+}
+
 /// What limits count: statements that run. The end of a transaction must always be possible.
 uint64_t statements_to_count(model::Sql::Source source, const sql::Analysis& analysis) {
   if (source == model::Sql::Source::parse) return 0;
@@ -91,15 +97,13 @@ Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql
   if (!front_) front_ = Front();
   if (front_->decided) return verdict_on(front_->operation);
   if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
-  const auto encoding = connection_.parameters.find("client_encoding");
-  if (encoding == connection_.parameters.end() || is_utf8_encoding(encoding->second)) {
-    front_->judged = is_valid_utf8(text) ? understand(text, turn) : unreadable(text);
-  } else {
-    const auto utf8 = to_utf8(text, encoding->second);
-    front_->judged = utf8 ? understand(*utf8, turn) : unreadable(text);
-  }
+  const bool alike = source == model::Sql::Source::query;  // a prepared statement's own text is asked for later
+  std::optional<std::string> converted;
+  if (!utf8_ && (converted = to_utf8(text, connection_.parameters.find("client_encoding")->second))) text = *converted;
+  const bool readable = utf8_ ? is_valid_utf8(text) : converted.has_value();
+  front_->judged = readable ? understand(text, alike, turn) : unreadable(text);
   if (!front_->judged) return Verdict::wait;
-  return decide(source, 0, {}, turn);
+  return decide(source, readable ? text : std::string_view(), turn);
 }
 
 Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn) {
@@ -110,14 +114,14 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
     drop_old_facts(turn);
     if (prepared.meaning != meaning_ && prepared.judged->readable) {
-      auto judged = understand(prepared.judged->text(), turn);
+      auto judged = understand(prepared.judged->text(), false, turn);
       if (!judged) return Verdict::wait;
       prepared.judged = std::move(judged);
       prepared.meaning = meaning_;
     }
   }
   front_->judged = prepared.judged;
-  return decide(model::Sql::Source::execute, prepared.operation, portal.parameters, turn);
+  return decide(model::Sql::Source::execute, prepared.judged->text(), prepared.operation, portal.parameters, turn);
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
@@ -150,16 +154,25 @@ Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
       Judged{.operation = life_.make_operation(model::Sql{
                  .source = model::Sql::Source::function_call, .text = text, .effects = all_effects(*analysis)}),
              .analysis = analysis});
-  return decide(model::Sql::Source::function_call, 0, {}, turn);
+  return decide(model::Sql::Source::function_call, text, turn);
 }
 
 Conversation::Verdict Conversation::verdict_on(model::OperationId operation) {
   return life_.find(operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
 }
 
-bool Conversation::standard_conforming_strings() const {
-  const auto found = connection_.parameters.find("standard_conforming_strings");
-  return found == connection_.parameters.end() || found->second == "on";
+/// At the start and after every ParameterStatus.
+void Conversation::read_parameters() {
+  const auto value = [&](std::string_view name) -> const std::string* {
+    const auto found = connection_.parameters.find(name);
+    return found == connection_.parameters.end() ? nullptr : &found->second;
+  };
+  const std::string* encoding = value("client_encoding");
+  utf8_ = !encoding || is_utf8_encoding(*encoding);
+  const std::string* conforming = value("standard_conforming_strings");
+  settings_.standard_conforming_strings = !conforming || *conforming == "on";
+  if (const std::string* version = value("server_version"))
+    std::from_chars(version->data(), version->data() + version->size(), settings_.server_major);
 }
 
 std::shared_ptr<Judged> Conversation::unreadable(std::string_view text) const {
@@ -169,17 +182,20 @@ std::shared_ptr<Judged> Conversation::unreadable(std::string_view text) const {
       Judged{.operation = std::move(operation), .analysis = std::move(analysis), .readable = false});
 }
 
-/// Null: something is waited for.
-std::shared_ptr<Judged> Conversation::understand(std::string_view utf8, Turn& turn) {
+/// Null: something is waited for. With `alike`, what is known of a text that does the same will do.
+std::shared_ptr<Judged> Conversation::understand(std::string_view utf8, bool alike, Turn& turn) {
   if (!transparent_) {
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
     drop_old_facts(turn);
   }
-  const bool conforming = standard_conforming_strings();
-  if (auto known = judged_.find(utf8); known && known->meaning == meaning_ &&
-                                       known->transaction_moved == moved_in_transaction_ &&
-                                       known->standard_conforming_strings == conforming)
-    return known;
+  const bool conforming = settings_.standard_conforming_strings;
+  if (auto known = judged_.find(utf8, alike); known && known->meaning == meaning_ &&
+                                              known->transaction_moved == moved_in_transaction_ &&
+                                              known->standard_conforming_strings == conforming) {
+    // What a human is to see, or a refusal to speak of, is the text itself.
+    if (known->text() == utf8 || (decision_holds(*known, turn) && known->decision->outcome == model::Outcome::allow))
+      return known;
+  }
   model::Sql sql{.text = std::string(utf8)};
   names_.asked = false;
   auto analysis = analyse(sql.text, turn);
@@ -196,11 +212,9 @@ std::shared_ptr<Judged> Conversation::understand(std::string_view utf8, Turn& tu
 
 /// Null: something is waited for. Names of prepared statements from an older epoch are made current on the way.
 std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& text, Turn& turn) {
-  sql::Settings settings{.standard_conforming_strings = standard_conforming_strings(),
-                         .creation_schema = catalogue_.creation_schema(),
-                         .transaction_moved = moved_in_transaction_};
-  if (auto found = connection_.parameters.find("server_version"); found != connection_.parameters.end())
-    std::from_chars(found->second.data(), found->second.data() + found->second.size(), settings.server_major);
+  sql::Settings settings = settings_;
+  settings.creation_schema = catalogue_.creation_schema();
+  settings.transaction_moved = moved_in_transaction_;
   if (transparent_) {
     static const sql::Catalogue kAssumed{.assume_plain = true};
     return std::make_shared<sql::Analysis>(
@@ -223,7 +237,7 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
     for (const std::shared_ptr<Prepared>& prepared : std::exchange(names_.stale, {})) {
       prepared->meaning = meaning_;  // first, so that a statement that executes itself ends here
       if (!prepared->judged->readable) continue;
-      auto again = understand(prepared->judged->text(), turn);
+      auto again = understand(prepared->judged->text(), false, turn);
       if (!again) return prepared->meaning = 0, nullptr;
       prepared->judged = std::move(again);
     }
@@ -283,22 +297,20 @@ void Conversation::start_lookup(LookupRequest request, uint64_t generation, Turn
   turn.actions.send(connection_.upstream) += messages;
 }
 
-Conversation::Verdict Conversation::decide(model::Sql::Source source, model::OperationId parent,
+Conversation::Verdict Conversation::decide(model::Sql::Source source, std::string_view text, model::OperationId parent,
                                            std::vector<std::string> parameters, Turn& turn) {
   Judged& judged = *front_->judged;
   LiveOperation& live = life_.open(judged.operation, parent, turn.now);
   live.statements = statements_to_count(source, *judged.analysis);
   decide_text(judged, turn);
-  const bool told = judged.recorded_as != 0 && turn.now.monotonic_ns - judged.recorded_monotonic_ns <
-                                                   limits::kRecordSameAsMaxAgeMs * kNanosPerMilli;
-  RecordText text;
-  if (!told) text = record_text(judged.text(), *judged.analysis);
-  text.parameters = std::move(parameters);
-  text.same_as = told ? judged.recorded_as : 0;
-  life_.judge(live, judged.decision, std::move(text), turn.now, turn.actions);
-  if (!told && live.decision == judged.decision) {
+  RecordText record = record_text(judged, text, turn);
+  const bool in_full = record.same_as == 0;
+  record.parameters = std::move(parameters);
+  life_.judge(live, judged.decision, std::move(record), turn.now, turn.actions);
+  if (in_full && live.decision == judged.decision) {
     judged.recorded_as = live.id;
     judged.recorded_monotonic_ns = turn.now.monotonic_ns;
+    judged.recorded_text = text == judged.text();
   }
   front_->operation = live.id;
   front_->decided = true;
@@ -307,17 +319,19 @@ Conversation::Verdict Conversation::decide(model::Sql::Source source, model::Ope
   return Verdict::wait;
 }
 
-/// Leaves as it is a decision that still holds.
+/// Does what was decided once still hold?
+bool Conversation::decision_holds(const Judged& judged, const Turn& turn) const {
+  return judged.decision && judged.facts_epoch == life_.facts().epoch && life_.record_trouble().empty() &&
+         (judged.decision->expires_wall_ns == 0 || turn.now.wall_ns < judged.decision->expires_wall_ns);
+}
+
 void Conversation::decide_text(Judged& judged, Turn& turn) {
-  const uint64_t epoch = life_.facts().epoch;
-  if (judged.decision && judged.facts_epoch == epoch && life_.record_trouble().empty() &&
-      (judged.decision->expires_wall_ns == 0 || turn.now.wall_ns < judged.decision->expires_wall_ns))
-    return;
+  if (decision_holds(judged, turn)) return;
   model::Decision decision = life_.decide(*judged.operation, turn.now);
   forbid_unmaskable(judged.sql(), judged.analysis.get(), decision);
   judged.tainted = reads_masked(decision.obligations, judged.analysis->statements);
   judged.decision = std::make_shared<model::Decision>(std::move(decision));
-  judged.facts_epoch = epoch;
+  judged.facts_epoch = life_.facts().epoch;
   judged.recorded_as = 0;
   judged.masking.reset();
 }
@@ -352,18 +366,26 @@ void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis*
   decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.columns.front().mask), .text = why}};
 }
 
-RecordText Conversation::record_text(const std::string& text, const sql::Analysis& analysis) const {
-  return {.statement =
-              sql::redact(text, analysis.statements,
-                          [&](const sql::Literal& literal, std::string_view value) { return hide(literal, value); }),
-          .shape = analysis.shape};
+/// In full, or as much as an earlier entry of the same does not say.
+RecordText Conversation::record_text(const Judged& judged, std::string_view text, Turn& turn) const {
+  const auto replace = [&](const sql::Literal& literal, std::string_view value) { return hide(literal, value); };
+  const bool told = judged.recorded_as != 0 && turn.now.monotonic_ns - judged.recorded_monotonic_ns <
+                                                   limits::kRecordSameAsMaxAgeMs * kNanosPerMilli;
+  RecordText out;
+  if (told) out.same_as = judged.recorded_as;
+  if (judged.readable && text != judged.text())
+    out.statement = redact_alike(text, judged_.numbers(), judged, replace);
+  else if (!told || !judged.recorded_text)
+    out.statement = sql::redact(text, judged.analysis->statements, replace);
+  if (!told) out.shape = judged.analysis->shape;
+  return out;
 }
 
 /// What stands in the record for a literal or parameter; nothing: it may be seen.
 std::optional<std::string> Conversation::hide(const sql::Literal& literal, std::string_view value) const {
   for (const std::string& column : literal.columns)
     for (const model::ColumnMask& mask : in_force_.columns)
-      if (column == fmt::format("{}.{}", mask.relation, mask.column)) return "'<masked>'";
+      if (is_column(column, mask)) return "'<masked>'";
   if (detectors_ && !detectors_->empty()) return detectors_->mask_text(value, *life_.facts().masker);
   return std::nullopt;
 }

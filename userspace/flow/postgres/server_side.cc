@@ -49,6 +49,7 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
         auto status = parse_parameter_status(frame.body);
         if (!status) return violation("target: " + status.error().what, turn), false;
         connection_.parameters[std::string(status->name)] = std::string(status->value);
+        read_parameters();
       }
       if (frame.type == backend::kNoticeResponse)
         on_notice(frame, turn);
