@@ -36,6 +36,8 @@ void print_status(const json& status) {
   line("workloads", text_of(status, "workloads"));
   line("flows", text_of(status, "flows"));
   line("records", text_of(status, "records"));
+  if (const std::string error = text_of(status, "record_error"); error != "-")
+    line("", "cannot be written, agents are refused: " + error);
 }
 
 }  // namespace
@@ -52,7 +54,8 @@ int run_status(const Common& common) {
     print_status(*status);
   }
   const json policy = status->value("policy", json::object());
-  return policy.value("loaded", false) && text_of(policy, "error") == "-" ? kDone : kFound;
+  const bool well = text_of(policy, "error") == "-" && text_of(*status, "record_error") == "-";
+  return policy.value("loaded", false) && well ? kDone : kFound;
 }
 
 int run_agents(const Common& common) {

@@ -71,6 +71,7 @@ class Node {
   node::CancelKeys cancel_keys_;
   node::LimitCounters limits_;
   node::Holds holds_{[this](model::FlowId flow, flow::Answered answered) { return post(flow, std::move(answered)); }};
+  RecordHealth record_health_;
   std::unique_ptr<node::CertificateAuthority> authority_;
   std::unique_ptr<PolicyStore> policy_;
   std::unique_ptr<FlowServices> services_;
@@ -95,10 +96,11 @@ Result<> Node::start() {
   policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { tell_workers(); });
   services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, limits_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
-  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_});
+  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_,
+                             record_health_});
   if (auto started = start_workers(); !started) return started;
 
-  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, level_,
+  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, record_health_, level_,
                                               options_.state_dir + "/records");
   control::ServerOptions server{.roles = options_.roles};
   server.socket_path = options_.control_socket.empty() ? options_.run_dir + "/control.sock" : options_.control_socket;
