@@ -49,7 +49,7 @@ class World : public Services {
   void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
                  const Now& now) override;
   void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) override;
-  bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
   void describe(model::FlowId, const model::SessionId&, std::string_view target, std::string_view protocol) override;
 
   void pass_ms(int64_t ms);
@@ -66,7 +66,7 @@ class World : public Services {
     std::string agent;
     model::Endpoint destination;
     uint32_t pid;
-    std::string key;
+    std::string key, target;
   };
   std::shared_ptr<const Facts> facts_;
   std::vector<CancelKey> cancel_keys_;

@@ -34,7 +34,8 @@ class FlowServices final : public flow::Services {
   void give_back(const flow::Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
                  const Now& now) override;
   void add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) override;
-  bool owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<std::string> target_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
+                                                  std::string_view key) override;
   void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
                 std::string_view protocol) override;
 

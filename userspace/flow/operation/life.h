@@ -53,6 +53,12 @@ class OperationLife {
   /// Closes the session record once; later calls do nothing.
   void close_session(std::string reason, const Now& now, Actions& actions);
 
+  /// What the protocol says that may tell Targets apart which fit equally well; before it is said, target() is null
+  /// where there are several. A Target that is known by this goes into the record.
+  void choose_target(policy::TargetSelector selector, const Now& now, Actions& actions);
+  /// Why target() is null.
+  model::Cause no_target() const;
+
   /// Opens an operation; the reference holds until it is ended.
   LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now);
   /// Decides by the current facts. Pure: nothing is opened or recorded.
@@ -93,13 +99,14 @@ class OperationLife {
   Services& services() { return services_; }
   const model::SessionId& session() const { return session_; }
   /// Null when nothing listed fits, or two fit equally well. Lives as long as the facts do.
-  const policy::Target* target() const { return match_.other ? nullptr : match_.target; }
+  const policy::Target* target() const { return match_.others.empty() ? match_.target : nullptr; }
   const policy::TargetMatch& match() const { return match_; }
   uint64_t& bytes_to_agent() { return bytes_to_agent_; }
   uint64_t& bytes_to_target() { return bytes_to_target_; }
 
  private:
   void find_target();
+  void record_opened(const Now& now, Actions& actions);
   void admit(LiveOperation& live, const Now& now, Actions& actions);
   static void refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp used_up);
 
@@ -108,6 +115,7 @@ class OperationLife {
   LimitLeases limits_;
   std::shared_ptr<const Facts> facts_;
   policy::TargetMatch match_;
+  policy::TargetSelector selector_;
   std::string target_name_;
   std::string record_trouble_;
   model::SessionId session_;

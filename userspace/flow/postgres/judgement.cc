@@ -106,8 +106,26 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
   }
   front_->analysis = prepared.analysis;
   RecordText record{.parameters = portal.parameters};
+  if (prepared.operation == 0) record.statement = prepared.text;
   return decide({.source = model::Sql::Source::execute, .text = prepared.text, .effects = prepared.effects},
                 prepared.operation, std::move(record), turn);
+}
+
+/// What stands for a statement or portal that was made where nobody saw it. `what` is no SQL: analysed again, when
+/// policy does not pass everything any more, it is unknown as well.
+std::shared_ptr<Prepared> Conversation::unseen(std::string what) {
+  auto out = std::make_shared<Prepared>();
+  out->text = printable(what);
+  out->analysis = unknown_analysis(out->text + " was not seen being made", out->text.size());
+  out->effects = all_effects(*out->analysis);
+  return out;
+}
+
+size_t Conversation::names_made_by(const sql::Analysis& analysis) {
+  return static_cast<size_t>(std::ranges::count_if(analysis.statements, [](const sql::Statement& statement) {
+    return statement.name_change && (statement.name_change->kind == sql::NameChange::prepare ||
+                                     statement.name_change->kind == sql::NameChange::declare_cursor);
+  }));
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
@@ -291,6 +309,7 @@ void Conversation::start_running(model::OperationId id, std::shared_ptr<const sq
   for (const sql::Statement& statement : analysis->statements)
     if (statement.name_change) running.text = std::string(text);
   running.meaning = meaning_;
+  names_coming_ += names_made_by(*analysis);
   running.analysis = std::move(analysis);
   running.rows.id = id;
 }

@@ -100,6 +100,9 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_row(frame, ticket, turn);
     case backend::kRowDescription:
       return on_row_description(frame, ticket, turn);
+    case backend::kParseComplete:
+      if (LiveOperation* live = live_of(ticket)) live->result.tag = "parsed";
+      break;
     case backend::kNoData:
       if (ticket.portal) ticket.portal->described = true;
       break;
@@ -190,7 +193,11 @@ void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
     return relay(frame.raw, turn);
   }
   if (!running->planned) {
-    if (!ticket.portal || !ticket.portal->described) return cut(*live, turn);  // rows of unknown shape
+    if (!ticket.portal || !ticket.portal->described) {
+      live->decision.causes = {
+          {.rule = "mask", .text = "the columns of these rows are not known, so none can be masked"}};
+      return cut(*live, turn);
+    }
     running->fields = ticket.portal->fields;
     running->rows.columns = ticket.portal->columns;
     plan_masking(*running);
@@ -255,6 +262,7 @@ void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& 
   if (live) {
     if (!count_row(*live, frame.raw.size(), turn)) return;
     live->result.bytes_to_agent += frame.raw.size();
+    live->result.tag = "function call";
   }
   if (!running || !running->detectors) return relay(frame.raw, turn);
   auto response = parse_function_call_response(frame.body);
@@ -465,6 +473,7 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
 void Conversation::end_operation(model::OperationId id, Turn& turn) {
   if (auto found = running_.find(id); found != running_.end()) {
     if (!found->second.rows.rows.empty()) life_.append(std::move(found->second.rows), turn.now, turn.actions);
+    names_coming_ -= names_made_by(*found->second.analysis);
     running_.erase(found);
   }
   if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
