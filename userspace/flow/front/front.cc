@@ -18,7 +18,7 @@ class Front final : public Flow {
   void start(const Now& now, Actions& actions) override {
     life_.open_session(now, actions);
     LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
-    life_.judge(connect, life_.decide(connect.operation, now),
+    life_.judge(connect, life_.decide(*connect.operation, now),
                 {.statement = "connect " + origin_.destination.to_string()}, now, actions);
     if (life_.match().target) {
       layer_ = make_layer(life_.match().target->protocol);

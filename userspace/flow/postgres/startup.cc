@@ -65,8 +65,9 @@ bool Login::takes_no_tls() const {
 void Login::refuse_for_want_of_target(LiveOperation& connect) {
   if (connect.stage == Stage::refused) return;
   connect.stage = Stage::refused;
-  connect.decision.outcome = model::Outcome::deny;
-  connect.decision.causes = {connection_.life.no_target()};
+  model::Decision& decision = connect.own_decision();
+  decision.outcome = model::Outcome::deny;
+  decision.causes = {connection_.life.no_target()};
 }
 
 void Login::start_direct_tls(Turn& turn) {
@@ -118,8 +119,8 @@ void Login::on_startup(const postgres::StartupMessage& startup, Turn& turn) {
   if (refuse_if_denied(life.find(0), turn)) return;
   if (connection_.user.empty()) return refuse("28000", "no PostgreSQL user name specified in startup packet", "", turn);
   LiveOperation& live = life.open(startup_operation(startup), 0, turn.now);
-  startup_operation_ = live.operation.id;
-  model::Decision decision = life.target() ? life.decide(live.operation, turn.now) : model::Decision{};
+  startup_operation_ = live.id;
+  model::Decision decision = life.target() ? life.decide(*live.operation, turn.now) : model::Decision{};
   if (!life.target()) decision.causes = {life.no_target()};
   life.judge(live, std::move(decision), {.statement = describe_startup(startup)}, turn.now, turn.actions);
   if (refuse_if_denied(&live, turn)) return;
