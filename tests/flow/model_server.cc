@@ -249,7 +249,8 @@ void ModelServer::run_lookup(const Portal& portal) {
           i + 1, functions[i], found->second));
   for (const std::string& oid : array_elements(portal.lookup[4]))
     row(fmt::format(R"({{"q":"o","oid":"{}","schema":"pg_catalog","name":"lower"}})", oid));
-  row(fmt::format(R"({{"q":"s","schema":"{}"}})", search_path_schema));
+  row(fmt::format(R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3"}})",
+                  search_path_schema, temporary_objects));
   append_command_complete(held_, "SELECT 1");
 }
 

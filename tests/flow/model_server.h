@@ -48,6 +48,7 @@ class ModelServer {
   std::optional<std::string> function_result = "hi";
   bool lookup_fails = false;
   std::string search_path_schema = "public";
+  bool temporary_objects = false;     ///< the session has, or had, some
   std::vector<std::string> executed;  ///< statements that ran, and parsed ones as "parse …"
   int lookups = 0;
 

@@ -30,7 +30,7 @@ def setUpModule():
         target_document(databases=["postgres"]), target_document("second", databases=["second"]),
         target_document("gone", f'"127.0.0.1:{NOBODY_THERE}"'), target_document("rivals", '"127.0.0.1:5999"'),
         entitlement_document("bot", allow=[{"sql": {"statements": ["select", "insert"], "tables": ["shop.*"]}},
-                                           {"sql": {"functions": ["pg_catalog.pg_sleep"]}}]),
+                                           {"sql": {"statements": ["call"], "functions": ["pg_catalog.pg_sleep"]}}]),
         entitlement_document("bot", "gone", allow=[{"sql": {}}]),
         entitlement_document("bot", "second", allow=[{"sql": {"tables": ["shop.numbers"]}}]),
         entitlement_document("replica", allow=[{"sql": {"statements": ["replication", "unknown"]}}]),

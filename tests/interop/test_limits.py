@@ -10,7 +10,7 @@ import harness
 from harness import agent_document, entitlement_document, target_document
 
 SHOP = {"sql": {"tables": ["shop.*"]}}
-SLEEP = {"sql": {"functions": ["pg_catalog.pg_sleep"]}}
+SLEEP = {"sql": {"statements": ["call"], "functions": ["pg_catalog.pg_sleep"]}}
 
 
 def in_seconds(seconds):

@@ -155,6 +155,14 @@ TEST(Errors, Targets) {
        "4:56: error: a credential has exactly one key; write credential: {file: /path} or credential: {verifier: "
        "/path}"},
       {"auth: {min: scram}", "4:56: error: auth.min cannot be `scram`; known: none, password, md5, scram-sha-256"},
+      {"catalogue: {}", "4:55: error: catalogue lacks `credential`"},
+      {"catalogue: {credential: {file: x}}",
+       "4:75: error: catalogue.credential.file is `x`, not an absolute path; begin it with `/`"},
+      {"catalogue: {credential: {file: /x}}",
+       "4:55: warning: with tls.mode prefer the catalogue's credential goes only to a server that speaks TLS and asks "
+       "for "
+       "scram-sha-256 with channel binding; set tls: {mode: verify-full}; where the server cannot do this, the agent's "
+       "connection is asked instead"},
       {"record: {rows: -1}", "4:59: error: record.rows is `-1`, not a whole number from 0 to 1000000"},
       {"record: {rows: '5'}", "4:59: error: record.rows is `5`, not a whole number from 0 to 1000000"},
       {"masks: [pii]", "4:52: error: no Mask is named `pii`; there is no Mask at all"},

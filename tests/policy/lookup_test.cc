@@ -66,7 +66,7 @@ TEST(Targets, Defaults) {
   const auto policy = load_text(document("Target", "a", "protocol: postgres, hosts: ['a.example:5432']") +
                                 document("Target", "b",
                                          "protocol: postgres, hosts: ['b.example:5432'], credential: {file: /run/b}, "
-                                         "tls: {mode: verify-full, ca: /ca.pem}") +
+                                         "tls: {mode: verify-full, ca: /ca.pem}, catalogue: {credential: {file: /run/c}}") +
                                 document("Target", "c",
                                          "protocol: postgres, hosts: ['c.example:5432'], credential: {verifier: "
                                          "/run/c}, auth: {min: md5}, tls: {agent: require}"));
@@ -75,10 +75,12 @@ TEST(Targets, Defaults) {
   EXPECT_EQ(a->agent_tls, AgentTls::allow);
   EXPECT_EQ(a->auth_min, AuthMethod::none);
   EXPECT_EQ(a->protocol, "postgres");
+  EXPECT_EQ(a->catalogue_credential_file, "");
   const Target* b = policy->find_target("b");
   EXPECT_EQ(b->tls_mode, TlsMode::verify_full);
   EXPECT_EQ(b->tls_ca_file, "/ca.pem");
   EXPECT_EQ(b->credential_file, "/run/b");
+  EXPECT_EQ(b->catalogue_credential_file, "/run/c");
   EXPECT_EQ(b->auth_min, AuthMethod::scram_sha_256);
   const Target* c = policy->find_target("c");
   EXPECT_EQ(c->verifier_file, "/run/c");

@@ -114,6 +114,32 @@ TEST_F(SessionsTest, Filters) {
   EXPECT_EQ(listed({.id_prefix = "7"}), Ids{});
 }
 
+TEST_F(SessionsTest, WhatAnEntryLeavesToAnotherIsFilledIn) {
+  auto entries = whole_session(session_id(1));
+  const auto full = std::get<model::OperationDecided>(entries[2].body);
+  const model::OperationDecided same{
+      .id = 3, .kind = "sql", .parameters = {"8"}, .outcome = model::Outcome::allow, .same_as = 1};
+  const model::OperationDecided own_text{
+      .id = 4, .kind = "sql", .statement = "select 2", .outcome = model::Outcome::allow, .same_as = 1};
+  const model::OperationDecided lost{.id = 5, .kind = "sql", .outcome = model::Outcome::allow, .same_as = 99};
+  entries.pop_back();
+  for (const auto& body : {same, own_text, lost})
+    entries.push_back({session_id(1), entries.size(), kWall + 1'000'000'000, body});
+  write(entries);
+  auto session = load_session(directory_, session_id(1));
+  ASSERT_TRUE(session);
+  ASSERT_EQ(session->operations.size(), 6u);  // the connection first
+  const model::OperationDecided& filled = session->operations[3].decided;
+  EXPECT_EQ(filled.statement, full.statement);
+  EXPECT_EQ(filled.shape, full.shape);
+  EXPECT_EQ(filled.effects, full.effects);
+  EXPECT_EQ(filled.causes[0].rule, full.causes[0].rule);
+  EXPECT_EQ(filled.masks, full.masks);
+  EXPECT_EQ(filled.parameters, std::vector<std::string>{"8"});
+  EXPECT_EQ(session->operations[4].decided.statement, "select 2");
+  EXPECT_EQ(session->operations[5].decided.statement, "");
+}
+
 TEST_F(SessionsTest, LoadByPrefix) {
   write(whole_session(session_id(1)));
   write(whole_session(session_id(2)));

@@ -21,8 +21,8 @@ own AS (
     | COALESCE((SELECT bit_or((CASE WHEN confdeltype IN ('c', 'n', 'd') THEN 8 ELSE 0 END)
         | (CASE WHEN confupdtype IN ('c', 'n', 'd') THEN 4 ELSE 0 END))
         FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f'), 0)
-    | CASE WHEN EXISTS (SELECT FROM pg_attrdef a WHERE adrelid = c.oid
-             AND pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$')
+    | CASE WHEN EXISTS (SELECT FROM pg_attrdef a JOIN calls ON classid = 'pg_attrdef'::regclass AND objid = a.oid
+             WHERE adrelid = c.oid)
         OR EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
              WHERE k.conrelid = c.oid OR k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
         OR EXISTS (SELECT FROM pg_index i JOIN calls ON classid = 'pg_class'::regclass AND objid = i.indexrelid
@@ -95,6 +95,9 @@ SELECT json_build_object('q', 'b', 'schema', CASE WHEN c.relpersistence = 't' TH
     CROSS JOIN LATERAL (VALUES (4, confupdtype, false), (8, confdeltype, confdeltype = 'c')) v(bits, does, removes)
     JOIN pg_class f ON f.oid = conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
     WHERE b.top = c.oid AND v.does IN ('c', 'n', 'd')), '[]'),
+  'foreign', (SELECT json_build_object('server', srvname, 'handler', p.prosrc, 'options', ftoptions)
+    FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver JOIN pg_foreign_data_wrapper w ON w.oid = srvfdw
+    JOIN pg_proc p ON p.oid = fdwhandler WHERE ftrelid = c.oid),
   'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN (SELECT top FROM below);
 

@@ -9,6 +9,7 @@
 #include "daemon/record_health.h"
 #include "daemon/workloads.h"
 #include "sallyport/control/server.h"
+#include "sallyport/node/catalogues.h"
 #include "sallyport/node/flow_registry.h"
 
 namespace sallyport::daemon {
@@ -17,11 +18,13 @@ class ControlHandler final : public control::Handler {
  public:
   /// All outlive this. `record_directory`: where the sessions are.
   ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, Workloads& workloads, node::FlowRegistry& registry,
-                 RecordHealth& record_health, kernel::LevelReport level, std::string record_directory)
+                 const node::Catalogues& catalogues, RecordHealth& record_health, kernel::LevelReport level,
+                 std::string record_directory)
       : kernel_(kernel),
         policy_(policy),
         workloads_(workloads),
         registry_(registry),
+        catalogues_(catalogues),
         record_health_(record_health),
         level_(std::move(level)),
         record_directory_(std::move(record_directory)) {}
@@ -40,12 +43,14 @@ class ControlHandler final : public control::Handler {
   Result<nlohmann::json> session(const std::string& id, uint64_t from, uint32_t limit) override;
 
  private:
+  nlohmann::json catalogues();
   std::string record_error() const;
 
   kernel::Kernel& kernel_;
   PolicyStore& policy_;
   Workloads& workloads_;
   node::FlowRegistry& registry_;
+  const node::Catalogues& catalogues_;
   RecordHealth& record_health_;
   const kernel::LevelReport level_;
   const std::string record_directory_;

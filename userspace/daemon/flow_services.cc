@@ -23,11 +23,12 @@ std::string strong_random(size_t count) {
 }  // namespace
 
 FlowServices::FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
-                           node::LimitCounters& limits, std::string node_name)
+                           node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name)
     : policy_(policy),
       registry_(registry),
       cancel_keys_(cancel_keys),
       limits_(limits),
+      catalogues_(catalogues),
       credentials_(geteuid()),
       node_name_(std::move(node_name)),
       node_secret_(strong_random(32)) {}

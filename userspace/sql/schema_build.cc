@@ -198,6 +198,12 @@ void SchemaBuilder::add_constraint(const RelationName& table, std::string_view c
       return add_identity(table, column, constraint->options);
     case CONSTR_FOREIGN: {
       const RelationName referenced = name_of(constraint->pktable);
+      if (const auto found = state_.relations.find(table); found != state_.relations.end()) {
+        std::vector<std::string>& references = found->second.own.references;
+        references.push_back(referenced.schema + "." + referenced.name);
+        std::ranges::sort(references);
+        references.erase(std::unique(references.begin(), references.end()), references.end());
+      }
       if (cascades(constraint->fk_upd_action)) hide(referenced, RelationFact::on_update);
       if (cascades(constraint->fk_del_action)) hide(referenced, RelationFact::on_delete);
       return;

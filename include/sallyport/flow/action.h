@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -78,6 +79,13 @@ class Actions {
     return std::get<Send>(list_.emplace_back(Send{leg, {}})).bytes;
   }
   void add(Action action) { list_.push_back(std::move(action)); }
+  /// add(Record{entry}), made where it will stay: entries are large.
+  template <class Body>
+  void record(const model::SessionId& session, uint64_t sequence, int64_t wall_ns, Body body) {
+    list_.emplace_back(
+        std::in_place_type<Record>,
+        model::RecordEntry{session, sequence, wall_ns, model::RecordBody(std::in_place_type<Body>, std::move(body))});
+  }
   std::vector<Action>& list() { return list_; }
   const std::vector<Action>& list() const { return list_; }
   void clear() { list_.clear(); }

@@ -218,9 +218,4 @@ std::vector<LiveOperation*> OperationLife::no_longer_allowed(const Now& now) {
 
 LiveOperation* OperationLife::find(model::OperationId id) { return live_.find(id); }
 
-void OperationLife::append(model::RecordBody body, const Now& now, Actions& actions) {
-  if (!record_trouble_.empty()) return;
-  actions.add(Record{{session_, sequence_++, now.wall_ns, std::move(body)}});
-}
-
 }  // namespace sallyport::flow

@@ -111,7 +111,10 @@ class OperationLife {
   std::vector<LiveOperation*> no_longer_allowed(const Now& now);
 
   LiveOperation* find(model::OperationId id);
-  void append(model::RecordBody body, const Now& now, Actions& actions);
+  template <class Body>
+  void append(Body body, const Now& now, Actions& actions) {
+    if (record_trouble_.empty()) actions.record(session_, sequence_++, now.wall_ns, std::move(body));
+  }
   /// The recorder refused an entry: nothing is recorded any more, everything is denied from here on.
   void record_failed(std::string reason) { record_trouble_ = std::move(reason); }
   const std::string& record_trouble() const { return record_trouble_; }

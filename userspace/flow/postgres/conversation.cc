@@ -21,6 +21,7 @@ Conversation::Conversation(PostgresConnection& connection, Turn& turn)
   // Unguessable, so that the agent cannot make a portal of that name and have it executed.
   refused_portal_ = "refused by sallyport " + hex(life_.services().random_bytes(16));
   life_.refresh();
+  read_parameters();
   read_facts(turn);
   pump_server(turn);
   pump_agent(turn);

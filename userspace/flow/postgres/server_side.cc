@@ -49,6 +49,7 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
         auto status = parse_parameter_status(frame.body);
         if (!status) return violation("target: " + status.error().what, turn), false;
         connection_.parameters[std::string(status->name)] = std::string(status->value);
+        read_parameters();
       }
       if (frame.type == backend::kNoticeResponse)
         on_notice(frame, turn);
@@ -424,6 +425,8 @@ void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Tu
   if (!last && !broken_batch) return;
   blocked_ = Blocked::no;
   lookup_failed_ ? catalogue_.fail() : catalogue_.finish(turn.now);
+  if (!lookup_failed_ && catalogue_id_)
+    life_.services().want_shared(*catalogue_id_, catalogue_.path(), catalogue_.asked().facts);
   if (!broken_batch) return;
   // The server now skips to the agent's Sync, as it would after an error of the agent's own.
   append_error_response(turn.actions.send(kAgentLeg),
@@ -464,7 +467,7 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
   if (ticket.moves_meaning) {
     if (moving_meaning_ > 0) --moving_meaning_;
     names_.meaning = ++meaning_;
-    catalogue_.invalidate();
+    catalogue_.invalidate(turn.now);
   }
   if (ticket.moves_lexing && moving_lexing_ > 0) --moving_lexing_;
   ticket.moves_meaning = ticket.moves_lexing = false;
@@ -500,7 +503,7 @@ void Conversation::end_operation(model::OperationId id, Turn& turn) {
 }
 
 /// Forgets tickets at the front that are done; at rest, what ended with the transaction.
-void Conversation::close_tickets(Turn&) {
+void Conversation::close_tickets(Turn& turn) {
   while (!tickets_.empty() && tickets_.front().closed) {
     tickets_.pop_front();
     ++first_ticket_;
@@ -511,7 +514,7 @@ void Conversation::close_tickets(Turn&) {
   if (moved_in_transaction_ && moving_meaning_ == 0) {
     moved_in_transaction_ = false;
     names_.meaning = ++meaning_;
-    catalogue_.invalidate();
+    catalogue_.invalidate(turn.now);
   }
 }
 
