@@ -267,7 +267,9 @@ class Commands(PsqlCase):
         self.assertEqual(out + "\n", rows)
 
     def test_copy_in_binary_cannot_be_searched_for_card_numbers(self):
-        done = machine.psql("COPY shop.numbers TO STDOUT (FORMAT binary)", options=["-o", "/dev/null"])
+        done = machine.psql("COPY shop.numbers TO STDOUT (FORMAT binary)", r"\o", "SELECT 'after'",
+                            options=["-o", "/dev/null"])
+        self.assertEqual(done.stdout, "after\n", "only the statement is refused")
         self.assertIn("42501", done.stderr)
         self.assertIn("binary format cannot be searched", done.stderr)
         self.assertIn("use COPY in text", done.stderr)

@@ -98,8 +98,7 @@ void Conversation::on_changed(Turn& turn) {
   life_.refresh();
   if (!life_.target()) {
     if (LiveOperation* connect = life_.find(0)) {
-      connect->own_decision().causes = {
-          {.rule = "no target", .text = "no target in policy lists this destination any more"}};
+      connect->own_decision().causes = {life_.no_target()};
       cut(*connect, turn);
     }
     return;

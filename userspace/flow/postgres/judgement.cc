@@ -124,6 +124,24 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
   return decide(model::Sql::Source::execute, prepared.judged->text(), prepared.operation, portal.parameters, turn);
 }
 
+/// What stands for a statement or portal that was made where nobody saw it: unknown for ever.
+std::shared_ptr<Prepared> Conversation::unseen(std::string what) const {
+  model::Sql sql{.text = printable(what)};
+  auto analysis = unknown_analysis(sql.text + " was not seen being made", sql.text.size());
+  sql.effects = all_effects(*analysis);
+  auto out = std::make_shared<Prepared>();
+  out->judged = std::make_shared<Judged>(
+      Judged{.operation = life_.make_operation(std::move(sql)), .analysis = std::move(analysis), .readable = false});
+  return out;
+}
+
+size_t Conversation::names_made_by(const sql::Analysis& analysis) {
+  return static_cast<size_t>(std::ranges::count_if(analysis.statements, [](const sql::Statement& statement) {
+    return statement.name_change && (statement.name_change->kind == sql::NameChange::prepare ||
+                                     statement.name_change->kind == sql::NameChange::declare_cursor);
+  }));
+}
+
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
   if (!front_) front_ = Front();
   if (front_->decided) return verdict_on(front_->operation);
@@ -403,6 +421,7 @@ Conversation::Running& Conversation::start_running() {
   if (!decision->obligations.detect.empty()) running.detectors = detectors_;
   running.reads_rows = must_read_rows(decision->obligations);
   running.meaning = meaning_;
+  names_coming_ += names_made_by(*running.judged->analysis);
   running.rows.id = id;
   return running;
 }

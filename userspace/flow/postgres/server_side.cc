@@ -101,6 +101,9 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_row(frame, ticket, turn);
     case backend::kRowDescription:
       return on_row_description(frame, ticket, turn);
+    case backend::kParseComplete:
+      if (LiveOperation* live = live_of(ticket)) live->result.tag = "parsed";
+      break;
     case backend::kNoData:
       if (ticket.portal) ticket.portal->described = true;
       break;
@@ -208,7 +211,11 @@ void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
     return relay(frame.raw, turn);
   }
   if (!running->masking) {
-    if (!ticket.portal || !ticket.portal->described) return cut(*live, turn);  // rows of unknown shape
+    if (!ticket.portal || !ticket.portal->described) {
+      live->own_decision().causes = {
+          {.rule = "mask", .text = "the columns of these rows are not known, so none can be masked"}};
+      return cut(*live, turn);
+    }
     static const auto kNoData = std::make_shared<const ResultShape>();
     running->shape = ticket.portal->shape ? ticket.portal->shape : kNoData;
     plan_masking(*running);
@@ -275,6 +282,7 @@ void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& 
   if (live) {
     if (!count_row(*live, frame.raw.size(), turn)) return;
     live->result.bytes_to_agent += frame.raw.size();
+    live->result.tag = "function call";
   }
   if (!running || !running->detectors) return relay(frame.raw, turn);
   auto response = parse_function_call_response(frame.body);
@@ -488,6 +496,7 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
 void Conversation::end_operation(model::OperationId id, Turn& turn) {
   if (Running* running = running_.find(id)) {
     if (!running->rows.rows.empty()) life_.append(std::move(running->rows), turn.now, turn.actions);
+    names_coming_ -= names_made_by(*running->judged->analysis);
     running_.erase(id);
   }
   if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
