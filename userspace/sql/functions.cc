@@ -29,11 +29,19 @@ bool is_constant(const Node* node) {
 }  // namespace
 
 void Query::call(const FuncCall* call, const Scope* scope, Lineage& group) {
-  exprs(call->args, scope, group);
-  exprs(call->agg_order, scope, group);
-  expr(call->agg_filter, scope, group);
-  if (call->over != nullptr) window(call->over, scope, group);
+  Lineage arguments;
+  exprs(call->args, scope, arguments);
+  call_lineage(call, scope, group);
+  size_t doings = state_.doings;
+  resolve_call(call, group);
+  if (state_.doings != doings) store(arguments);
+  if (returns_set(qualified_name(call->funcname).name)) test(arguments);  // how many rows
+  group.append(arguments);
+}
+
+void Query::resolve_call(const FuncCall* call, Lineage& group) {
   QualifiedName name = qualified_name(call->funcname);
+  if (does_something(name.name)) ++state_.doings;
   secret_arguments(call, name.name);
   if (name.schema == "information_schema" && name.name.starts_with("_pg_")) return;
   if (name.schema == "pg_catalog") return builtin_call(name.name, call);
@@ -71,6 +79,7 @@ void Query::unknown_function(std::string object, std::string because) {
   effects_.unknown(ObjectKind::function, std::move(object), Access::execute, std::move(because));
   effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
   state_.names.move("a call earlier in the text may have changed it");
+  ++state_.doings;
 }
 
 // Functions of pg_catalog whose effect has a name of its own.

@@ -188,7 +188,9 @@ class Query::Inside {
     Statement inner;
     Effects effects(inner);
     effects.exchange_planned(planned_);
-    Query(state_, effects).expression(node, &scope, "select");
+    Query query(state_, effects);
+    query.expression(node, &scope, "select");
+    query.finish_lineage();
     effects.finish();
     if (effects.overflowed()) state_.too_complex = true;
     adopt(inner);
@@ -290,7 +292,10 @@ void Query::code_block(std::string_view language, std::string_view code) {
   std::vector<ColumnRead> reads;
   Inside inside(*this, nullptr, reads);
   std::string_view why = "its language is not looked into";
-  if (language == "plpgsql" && run_plpgsql(inside, code, {}, {}, why)) return;
+  bool told = language == "plpgsql" && run_plpgsql(inside, code, {}, {}, why);
+  store(lineage_of(reads));
+  finish_lineage();  // `reads` is gone then
+  if (told) return;
   effects_.unknown(ObjectKind::other, "do block", Access::execute,
                    "what the code of a DO block does is not known: " + std::string(why));
   effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
@@ -310,6 +315,7 @@ void Query::routine(const Routine& routine, bool quiet, Lineage& lineage) {
   bool is_harmless = harmless(routine);
   if (!quiet || !is_harmless) effects_.add("call", ObjectKind::function, object, Access::execute);
   if (is_harmless) return;
+  ++state_.doings;
   if (routine.kind == 'a') {
     for (const RelationName& part : routine.parts) quiet_function(part, lineage);
     for (const RelationName& type : routine.types) named_type(type.schema, type.name);
@@ -335,10 +341,9 @@ void Query::look_into(const Routine& routine, Lineage& lineage) {
     }
     known = std::move(reads);
   }
-  for (const ColumnRead& read : known) {
-    uses_.push_back({read.fact, "select", true, true});
-    lineage.columns.push_back({static_cast<int>(uses_.size()) - 1, read.column});
-  }
+  Lineage reads = lineage_of(known);
+  if (routine.language != "sql") store(reads);  // variables are not followed
+  lineage.append(reads);
 }
 
 bool Query::run_routine(const Routine& routine, std::vector<ColumnRead>& reads, std::string_view& why) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sallyport::sql {
@@ -44,7 +45,10 @@ struct RelationFact {
   std::vector<std::string> columns;      ///< by attnum - 1, dropped ones ""; empty: not known
   std::vector<std::string> family;       ///< "schema.name" of every inheritance or partition ancestor and descendant
   std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
-  std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
+  /// Generated columns, each with one column that it is computed from.
+  std::vector<std::pair<std::string, std::string>> generated;
+  std::string definition;              ///< of a view or materialised view: its query; empty: not known or too long
+  std::vector<std::string> sequences;  ///< "schema.name" of those that defaults and identity columns advance
 };
 
 /// A function, procedure, aggregate or window function outside pg_catalog. Its source is whatever its owner

@@ -79,6 +79,11 @@ std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
   if (row.at("columns").is_array())
     for (const json& column : row.at("columns"))
       fact->columns.push_back(column.is_string() ? column.get<std::string>() : "");
+  if (row.contains("generated") && row.at("generated").is_array())
+    for (const json& pair : row.at("generated"))
+      fact->generated.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+  if (row.contains("definition") && row.at("definition").is_string())
+    fact->definition = row.at("definition").get<std::string>();
   if (row.at("sequences").is_array())
     for (const json& sequence : row.at("sequences")) fact->sequences.push_back(qualified(sequence));
   if (row.at("up").is_array())

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "sallyport/sql/masks.h"
+
 namespace sallyport::flow {
 namespace {
 
@@ -109,7 +111,7 @@ void Conversation::on_changed(Turn& turn) {
   for (auto& [id, running] : running_) {
     running.obligations = in_force_;
     running.detectors = in_force_.detect.empty() ? nullptr : detectors_;
-    running.tainted = reads_masked(running.obligations, running.analysis->statements);
+    running.tainted |= sql::touches_masked(running.obligations, running.analysis->statements);
     running.reads_rows = must_read_rows(running.obligations);
     if (running.planned) plan_masking(running);
   }
