@@ -44,7 +44,7 @@ class ModelServer {
 
   std::map<std::string, Reply, std::less<>> replies;          ///< by text; any other answers CommandComplete OK
   std::map<std::string, std::string, std::less<>> relations;  ///< the look-up's JSON from "oid" on, by name
-  std::set<std::string, std::less<>> shadowed;                ///< functions
+  std::map<std::string, std::string, std::less<>> routines;   ///< functions of public in SQL: name -> source
   std::optional<std::string> function_result = "hi";
   bool lookup_fails = false;
   std::string search_path_schema = "public";

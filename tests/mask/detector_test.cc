@@ -99,9 +99,11 @@ TEST(Detector, KeysByShape) {
                   "«glpat-" + alnum.substr(0, 20) + "»",
                   "«xoxb-1234567890-1234567890-" + alnum.substr(0, 24) + "»",
                   "«sk_live_" + alnum.substr(0, 24) + "»",
-                  "«AIza" + alnum.substr(0, 35) + "»",
+                  "google key «AIza" + alnum.substr(0, 35) + "»",
+                  "AIza" + alnum.substr(0, 35),  // alone it is weak
+                  "sk-ant-api03-" + alnum,        // shorter than its issuer makes them
                   "«sk-proj-" + alnum + "»",
-                  "«sk-ant-api03-" + alnum + "»",
+                  "«sk-ant-api03-" + alnum + alnum + alnum.substr(0, 11) + "AA»",
                   "«npm_" + alnum.substr(0, 36) + "»",
                   "«hf_" + alnum.substr(0, 34) + "»",
                   "jwt «eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U»",
@@ -157,10 +159,10 @@ TEST(DetectorSet, MasksWhatItFindsByItsRule) {
 }
 
 TEST(DetectorSet, UnknownTypesAndTooManyAreRefused) {
-  auto refused = DetectorSet::compile({{"pii", "iban", {}}});
+  auto refused = DetectorSet::compile({{"pii", "ibn", {}}});
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().what, "no detector finds `iban`");
-  EXPECT_EQ(refused.error().hint, "the types are api-key, email, payment-card");
+  EXPECT_EQ(refused.error().what, "no detector finds `ibn`");
+  EXPECT_TRUE(refused.error().hint.starts_with("the types are api-key, au-abn, ")) << refused.error().hint;
   EXPECT_FALSE(
       DetectorSet::compile(std::vector<model::DetectMask>(limits::kMaskDetectorsMax + 1, {"pii", "email", {}})));
   EXPECT_TRUE((*DetectorSet::compile({}))->empty());
@@ -186,7 +188,14 @@ TEST(DetectorSet, TraitsAreNeverTooFew) {
     int digits = 0;
     for (char c : text) {
       if (c == '@') expected |= kTraitAt;
-      if (c >= '0' && c <= '9') expected |= ++digits >= 13 ? kTraitDigit | kTraitCardDigits : kTraitDigit;
+      if (c >= '0' && c <= '9') {
+        expected |= kTraitDigit;
+        ++digits;
+        if (digits >= 7) expected |= kTraitDigits;
+        if (digits >= 13) expected |= kTraitCardDigits;
+      }
+      if (c == '.') expected |= kTraitDot;
+      if (c == ':') expected |= kTraitColon;
       if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) expected |= kTraitLetter;
       if (c == '=' || c == ':' || c == '>') expected |= kTraitAssign;
     }

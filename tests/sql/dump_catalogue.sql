@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Prints the RelationFacts of a database, one JSON object a line: psql -X -At -f dump_catalogue.sql DB
+-- Prints the facts of a database, one JSON object a line: psql -X -At -f dump_catalogue.sql DB
 -- The same expressions serve a look-up of single names (docs/sql.md says what each field must hold).
 WITH RECURSIVE up AS (
   SELECT inhrelid AS relation, inhparent AS kin FROM pg_inherits
@@ -54,3 +54,50 @@ SELECT json_build_object(
             AND d.deptype = 'i')), '[]'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 'c') AND n.nspname <> 'pg_toast';
+
+
+-- Routines (sql::Routine), one a line.
+SELECT json_build_object('q', 'f', 'schema', n.nspname, 'name', p.proname, 'owner', pg_get_userbyid(p.proowner),
+  'kind', p.prokind, 'volatility', p.provolatile, 'definer', p.prosecdef, 'language', l.lanname,
+  'library', COALESCE(p.probin, ''), 'settings', COALESCE(p.proconfig, '{}'),
+  'parameters', COALESCE(p.proargnames, '{}'), 'defaults', COALESCE(pg_get_expr(p.proargdefaults, 0), ''),
+  'definition', l.lanname = 'sql' AND p.prosrc = '',
+  'source', CASE WHEN l.lanname = 'sql' AND p.prosrc = '' THEN pg_get_functiondef(p.oid) ELSE p.prosrc END,
+  'types', COALESCE((SELECT json_agg(json_build_array(tn.nspname, t.typname))
+    FROM unnest(COALESCE(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype) u(oid)
+    JOIN pg_type t ON t.oid = u.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    WHERE tn.nspname <> 'pg_catalog' AND t.typtype IN ('d', 'c')), '[]'),
+  'parts', COALESCE((SELECT json_agg(json_build_array(fn.nspname, f.proname)) FROM pg_aggregate a
+    JOIN pg_proc f ON f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+    JOIN pg_namespace fn ON fn.oid = f.pronamespace WHERE a.aggfnoid = p.oid AND fn.nspname <> 'pg_catalog'), '[]'))
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema');
+
+-- Types (sql::TypeFact).
+WITH RECURSIVE made(i, oid) AS (
+  SELECT t.oid, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname <> 'pg_toast'
+  UNION
+  SELECT m.i, x.oid FROM made m JOIN pg_type t ON t.oid = m.oid CROSS JOIN LATERAL (
+    SELECT t.typbasetype UNION ALL SELECT t.typelem UNION ALL SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid
+    UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) x(oid)
+  WHERE x.oid <> 0),
+behind(i, oid) AS (
+  SELECT m.i, f.oid FROM made m JOIN pg_type t ON t.oid = m.oid CROSS JOIN LATERAL
+    unnest(ARRAY[t.typinput::oid, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout]) f(oid)
+  UNION SELECT m.i, castfunc FROM made m JOIN pg_cast ON casttarget = m.oid
+  UNION SELECT m.i, r.f FROM made m JOIN pg_range ON rngtypid = m.oid
+    CROSS JOIN LATERAL unnest(ARRAY[rngcanonical::oid, rngsubdiff]) r(f))
+SELECT json_build_object('q', 't', 'schema', n.nspname, 'name', t.typname,
+  'checks', COALESCE((SELECT json_agg(pg_get_expr(conbin, 0)) FROM made d JOIN pg_constraint ON contypid = d.oid
+    WHERE d.i = t.oid), '[]'),
+  'functions', COALESCE((SELECT json_agg(json_build_array(pn.nspname, p.proname)) FROM behind b
+    JOIN pg_proc p ON p.oid = b.oid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+    WHERE b.i = t.oid AND pn.nspname <> 'pg_catalog'), '[]'))
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname <> 'pg_toast';
+
+-- Operators outside pg_catalog (sql::OperatorFact).
+SELECT json_build_object('q', 'x', 'schema', n.nspname, 'name', o.oprname,
+  'functions', json_agg(json_build_array(pn.nspname, p.proname)))
+FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace JOIN pg_proc p ON p.oid = o.oprcode
+JOIN pg_namespace pn ON pn.oid = p.pronamespace
+WHERE n.nspname <> 'pg_catalog' GROUP BY n.nspname, o.oprname;

@@ -26,86 +26,125 @@ Result<std::shared_ptr<const DetectorSet>> DetectorSet::compile(std::vector<mode
     return fail(fmt::format("{} detectors are asked for, more than {}", rules.size(), limits::kMaskDetectorsMax));
   }
   auto impl = std::make_unique<Impl>();
-  for (size_t i = 0; i < rules.size(); ++i) {
-    const std::string& type = rules[i].type;
-    auto kind = std::ranges::find(detector_kinds(), type, &DetectorKind::type);
-    if (kind == detector_kinds().end()) {
-      return fail(fmt::format("no detector finds `{}`", type),
+  std::vector<Wanted> ids;
+  for (const model::DetectMask& rule : rules) {
+    auto kind = std::ranges::find(detector_kinds(), std::string_view(rule.type), &DetectorKind::type);
+    const bool own = kind == detector_kinds().end();
+    if (own && rule.patterns.empty()) {
+      return fail(fmt::format("no detector finds `{}`", rule.type),
                   fmt::format("the types are {}", fmt::join(detector_types(), ", ")));
     }
-    bool known =
-        std::ranges::any_of(impl->rules, [&](const Impl::Rule& rule) { return rule.detector->type() == type; });
-    if (!known) impl->rules.push_back({kind->make(), rules[i].with, i});
+    for (const model::DetectPattern& pattern : rule.patterns) {
+      if (auto good = check_pattern(pattern); !good) {
+        return fail(fmt::format("{}, {}: {}", rule.type, pattern.name, good.error().what), good.error().hint);
+      }
+    }
+    bool known = std::ranges::any_of(impl->rules, [&](const Impl::Rule& one) { return one.type == rule.type; });
+    auto index = static_cast<uint32_t>(impl->rules.size());
+    impl->rules.push_back({rule.type, own ? TextKind::any : kind->kind, rule.with, static_cast<float>(rule.min_score)});
+    if (known) continue;
+    Wanted wanted{own ? std::string_view() : kind->type, index, &rule};
+    if (!own && kind->make == nullptr) {
+      ids.push_back(wanted);
+      continue;
+    }
+    impl->detectors.push_back(own ? make_pattern_detector(wanted) : kind->make(wanted));
+    impl->rules[index].detector = impl->detectors.back().get();
   }
+  if (!ids.empty()) impl->detectors.push_back(make_id_detector(ids));
+  for (const Wanted& wanted : ids) impl->rules[wanted.rule].detector = impl->detectors.back().get();
   return std::shared_ptr<const DetectorSet>(new DetectorSet(std::move(impl)));
 }
 
 bool DetectorSet::empty() const { return impl_->rules.empty(); }
 
-std::vector<RuleMatch> DetectorSet::Impl::matches(std::string_view text, size_t start) const {
-  std::vector<RuleMatch> found;
+std::vector<Match> DetectorSet::Impl::all_matches(std::string_view text, size_t start) const {
+  std::vector<Match> found;
   uint32_t traits = text_traits(text);
-  std::vector<Match> one;
-  for (size_t i = 0; i < rules.size(); ++i) {
-    if (!rules[i].detector->wants(traits)) continue;
-    one.clear();
-    rules[i].detector->scan(text, start, one);
-    for (const Match& match : one) found.push_back({match, i});
+  for (const auto& detector : detectors) {
+    if (detector->wants(traits)) detector->scan(text, start, found);
   }
-  if (found.size() < 2) return found;
-  std::ranges::stable_sort(found, [](const RuleMatch& a, const RuleMatch& b) {
-    if (a.match.offset != b.match.offset) return a.match.offset < b.match.offset;
-    return a.match.length > b.match.length;
+  if (found.empty()) return found;
+  std::erase_if(found, [&](const Match& match) { return match.score < rules[match.rule].score_min; });
+  for (Match& match : found) match.tail_rule = match.rule;
+  std::ranges::stable_sort(found, [](const Match& a, const Match& b) {
+    if (a.offset != b.offset) return a.offset < b.offset;
+    return a.length > b.length;
   });
-  std::vector<RuleMatch> apart;
-  for (const RuleMatch& next : found) {
-    if (apart.empty() || next.match.offset >= apart.back().match.offset + apart.back().match.length) {
+  return found;
+}
+
+std::vector<Match> DetectorSet::Impl::matches(std::string_view text, size_t start) const {
+  std::vector<Match> found = all_matches(text, start);
+  if (found.size() < 2) return found;
+  std::vector<Match> apart;
+  for (const Match& next : found) {
+    if (apart.empty() || next.offset >= apart.back().offset + apart.back().length) {
       apart.push_back(next);
       continue;
     }
-    Match& last = apart.back().match;
-    last.from = std::min(last.from, next.match.from);
-    last.to = std::max(last.to, next.match.to);
-    last.length = std::max(last.length, next.match.offset + next.match.length - last.offset);
+    Match both = apart.back();
+    both.from = std::min(both.from, next.from);
+    if (next.to > both.to) {
+      both.tail_rule = next.tail_rule;
+      both.form = next.form;
+    }
+    both.to = std::max(both.to, next.to);
+    both.length = std::max(both.length, next.offset + next.length - both.offset);
+    // The rule of the one that covers all of it, of the surer among equals; of the first where neither does.
+    bool wider = next.length == both.length && next.length > apart.back().length;
+    bool surer = next.length == apart.back().length && next.score > apart.back().score;
+    if (wider || surer) {
+      both.rule = next.rule;
+      both.score = next.score;
+      both.name = next.name;
+    }
+    apart.back() = both;
   }
   return apart;
 }
 
 size_t DetectorSet::Impl::hold_from(std::string_view text) const {
   size_t least = text.size();
-  for (const Rule& rule : rules) least = std::min(least, rule.detector->hold_from(text));
+  for (const auto& detector : detectors) least = std::min(least, detector->hold_from(text));
   return least;
 }
 
-void DetectorSet::Impl::append_masked(const RuleMatch& found, std::string_view text, const Masker& masker,
+void DetectorSet::Impl::append_masked(const Match& found, std::string_view text, const Masker& masker,
                                       std::string& out) const {
   const Rule& rule = rules[found.rule];
-  if (found.match.length > limits::kMaskStreamWindowBytes) {
+  if (found.length > limits::kMaskStreamWindowBytes) {
     out += masker.mask_text({}, TextKind::any, {});
   } else {
-    out += masker.mask_text(rule.with, rule.detector->kind(), text.substr(found.match.offset, found.match.length));
+    out += masker.mask_text(rule.with, rule.kind, text.substr(found.offset, found.length));
   }
 }
 
 std::vector<Finding> DetectorSet::scan(std::string_view utf8) const {
   std::vector<Finding> findings;
-  for (const RuleMatch& found : impl_->matches(utf8, 0)) {
-    const Impl::Rule& rule = impl_->rules[found.rule];
-    findings.push_back({found.match.offset, found.match.length, rule.detector->type(), rule.index});
+  for (const Match& found : impl_->all_matches(utf8, 0)) {
+    auto same = std::ranges::find_if(findings.rbegin(), findings.rend(),
+                                     [&](const Finding& one) { return one.rule == found.rule; });
+    if (same != findings.rend() && found.offset < same->offset + same->length) {
+      same->length = std::max(same->length, found.offset + found.length - same->offset);
+      same->score = std::max(same->score, found.score);
+      continue;
+    }
+    findings.push_back({found.offset, found.length, impl_->rules[found.rule].type, found.rule, found.score, found.name});
   }
   return findings;
 }
 
 std::optional<std::string> DetectorSet::mask_text(std::string_view utf8, const Masker& masker) const {
-  std::vector<RuleMatch> found = impl_->matches(utf8, 0);
+  std::vector<Match> found = impl_->matches(utf8, 0);
   if (found.empty()) return std::nullopt;
   if (found.size() > limits::kMaskFindingsMax) return masker.mask_text({}, TextKind::any, {});
   std::string out;
   size_t done = 0;
-  for (const RuleMatch& next : found) {
-    out += utf8.substr(done, next.match.offset - done);
+  for (const Match& next : found) {
+    out += utf8.substr(done, next.offset - done);
     impl_->append_masked(next, utf8, masker, out);
-    done = next.match.offset + next.match.length;
+    done = next.offset + next.length;
   }
   out += utf8.substr(done);
   return out;

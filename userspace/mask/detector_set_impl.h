@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -11,29 +12,28 @@
 
 namespace sallyport::mask {
 
-/// A match and the rule it belongs to.
-struct RuleMatch {
-  Match match;
-  size_t rule = 0;
-};
-
 struct DetectorSet::Impl {
   struct Rule {
-    std::unique_ptr<Detector> detector;
+    std::string type;
+    TextKind kind = TextKind::any;
     model::MaskSpec with;
-    size_t index = 0;  // into what compile() was given
+    float score_min = 0;
+    const Detector* detector = nullptr;  // of `detectors`
   };
 
-  std::vector<Rule> rules;
+  std::vector<Rule> rules;                           // as compile() was given them; Match::rule is an index
+  std::vector<std::unique_ptr<Detector>> detectors;  // each works for one rule or more
 
-  /// All matches from `start` on, by offset, those that overlap made one (the first's rule; it then
-  /// covers all of them). `rule` indexes `rules`.
-  std::vector<RuleMatch> matches(std::string_view text, size_t start) const;
+  /// All matches from `start` on that score enough, by offset, the longer first.
+  std::vector<Match> all_matches(std::string_view text, size_t start) const;
+
+  /// Those that overlap made one: the best's rule, and all that they cover.
+  std::vector<Match> matches(std::string_view text, size_t start) const;
 
   size_t hold_from(std::string_view text) const;
 
   /// Appends what the client sees instead of a match. Longer than the window: redacted.
-  void append_masked(const RuleMatch& found, std::string_view text, const Masker& masker, std::string& out) const;
+  void append_masked(const Match& found, std::string_view text, const Masker& masker, std::string& out) const;
 };
 
 }  // namespace sallyport::mask

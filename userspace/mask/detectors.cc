@@ -2,17 +2,36 @@
 // The list of detectors, and the pass that tells which may find anything.
 #include "mask/detectors.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "mask/id_rules.h"
 
 namespace sallyport::mask {
 namespace {
 
-// Sorted by name.
+// Those that are not rows of id_rules().
 constexpr DetectorKind kKinds[] = {
     {"api-key", make_api_key_detector},
-    {"email", make_email_detector},
-    {"payment-card", make_payment_card_detector},
+    {"crypto-address", make_crypto_address_detector},
+    {"email", make_email_detector, TextKind::email},
+    {"iban", make_iban_detector},
+    {"ip-address", make_ip_address_detector},
+    {"jwt", make_jwt_detector},
+    {"payment-card", make_payment_card_detector, TextKind::payment_card},
+    {"phone", make_phone_detector},
+    {"private-key", make_private_key_detector},
+    {"url", make_url_detector},
 };
+
+std::vector<DetectorKind> all_kinds() {
+  std::vector<DetectorKind> kinds(std::begin(kKinds), std::end(kKinds));
+  for (const IdRule& rule : id_rules()) {
+    if (kinds.back().type != rule.type) kinds.push_back({rule.type, nullptr});
+  }
+  std::ranges::sort(kinds, {}, &DetectorKind::type);
+  return kinds;
+}
 
 constexpr uint64_t kOnes = 0x0101010101010101;
 constexpr uint64_t kHighs = 0x8080808080808080;
@@ -31,6 +50,7 @@ constexpr uint64_t in_range(uint64_t word, uint8_t low, uint8_t high) {
 }
 
 constexpr int kCardDigits = 13;
+constexpr int kNumberDigits = 7;
 
 /// How many high bits are set.
 constexpr int count(uint64_t highs) { return static_cast<int>((highs >> 7) * kOnes >> 56); }
@@ -39,8 +59,10 @@ constexpr int count(uint64_t highs) { return static_cast<int>((highs >> 7) * kOn
 int add_traits(uint64_t word, uint32_t& traits) {
   uint64_t digits = in_range(word, '0', '9');
   if (has_zero(word ^ repeat('@'))) traits |= kTraitAt;
-  if (has_zero(word ^ repeat('=')) | has_zero(word ^ repeat(':')) | has_zero(word ^ repeat('>')))
-    traits |= kTraitAssign;
+  uint64_t colons = has_zero(word ^ repeat(':'));
+  if (has_zero(word ^ repeat('=')) | colons | has_zero(word ^ repeat('>'))) traits |= kTraitAssign;
+  if (colons) traits |= kTraitColon;
+  if (has_zero(word ^ repeat('.'))) traits |= kTraitDot;
   if (in_range(word | repeat(' '), 'a', 'z')) traits |= kTraitLetter;
   if (!in_range(word, 0, 0x20)) traits |= kTraitLong;
   return count(digits);
@@ -48,7 +70,10 @@ int add_traits(uint64_t word, uint32_t& traits) {
 
 }  // namespace
 
-std::span<const DetectorKind> detector_kinds() { return kKinds; }
+std::span<const DetectorKind> detector_kinds() {
+  static const std::vector<DetectorKind> kAll = all_kinds();
+  return kAll;
+}
 
 uint32_t text_traits(std::string_view text) {
   uint32_t traits = 0;
@@ -65,6 +90,7 @@ uint32_t text_traits(std::string_view text) {
     digits += add_traits(word, traits);
   }
   if (digits > 0) traits |= kTraitDigit;
+  if (digits >= kNumberDigits) traits |= kTraitDigits;
   if (digits >= kCardDigits) traits |= kTraitCardDigits;
   return traits;
 }

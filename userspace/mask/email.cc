@@ -78,15 +78,15 @@ size_t domain_end(std::string_view text, size_t begin) {
 
 class EmailDetector final : public Detector {
  public:
-  std::string_view type() const override { return "email"; }
-  TextKind kind() const override { return TextKind::email; }
+  explicit EmailDetector(uint32_t rule) : rule_(rule) {}
+
   bool wants(uint32_t traits) const override { return traits & kTraitAt; }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
     for (size_t at = text.find('@', start); at != std::string_view::npos; at = text.find('@', at + 1)) {
       size_t begin = std::max(local_begin(text, at), start);
       size_t end = domain_end(text, at + 1);
-      if (begin < at && end > at + 1) out.push_back({begin, end, begin, end - begin});
+      if (begin < at && end > at + 1) out.push_back({begin, end, begin, end - begin, 1, rule_});
     }
   }
 
@@ -102,6 +102,9 @@ class EmailDetector final : public Detector {
     while (end < rest.size() && is_domain(rest[end])) ++end;
     return end;
   }
+
+ private:
+  uint32_t rule_;
 };
 
 }  // namespace
@@ -112,6 +115,8 @@ bool is_email(std::string_view text) {
          domain_end(text, at + 1) == text.size();
 }
 
-std::unique_ptr<Detector> make_email_detector() { return std::make_unique<EmailDetector>(); }
+std::unique_ptr<Detector> make_email_detector(const Wanted& wanted) {
+  return std::make_unique<EmailDetector>(wanted.rule);
+}
 
 }  // namespace sallyport::mask

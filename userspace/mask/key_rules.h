@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shapes of keys and tokens, as data: a literal that every such key holds, and a pattern that tells
-// it. Written from the issuers' documentation of their formats.
+// it. Written from the issuers' documentation of their formats. A policy adds its own with kind Detector.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,11 @@ struct KeyRule {
   /// The secret has at least so many Shannon bits a byte.
   float entropy_min = 2.5F;
   Proof proof = Proof::shape;
+  /// Its issuer fixed how long it is: with more behind it, it is none.
+  bool exact = false;
+  float score = 0.9F;
+  /// Lower-case words before it that add to its score, with `|` between.
+  std::string_view context = {};
 };
 
 std::span<const KeyRule> builtin_key_rules();

@@ -5,6 +5,7 @@
 #include <array>
 #include <span>
 
+#include "mask/check_digits.h"
 #include "mask/detector.h"
 
 namespace sallyport::mask {
@@ -14,7 +15,7 @@ constexpr size_t kCardDigitsMin = 13;
 constexpr size_t kCardDigitsMax = 19;
 constexpr size_t kGroupsMax = 19;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) { return is_ascii_digit(c); }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 struct IssuerRange {
@@ -46,17 +47,6 @@ constexpr IssuerRange kIssuers[] = {
     {100000, 199999, 15, 15},  // UATP
 };
 
-bool luhn(std::string_view digits) {
-  int sum = 0;
-  bool twice = false;
-  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, twice = !twice) {
-    int value = *digit - '0';
-    if (twice) value = value * 2 > 9 ? value * 2 - 9 : value * 2;
-    sum += value;
-  }
-  return sum % 10 == 0;
-}
-
 bool plausible(std::string_view digits) {
   if (digits.size() < kCardDigitsMin || digits.size() > kCardDigitsMax) return false;
   int first = 0;
@@ -81,8 +71,8 @@ bool printed_grouping(std::span<const size_t> groups) {
 
 class PaymentCardDetector final : public Detector {
  public:
-  std::string_view type() const override { return "payment-card"; }
-  TextKind kind() const override { return TextKind::payment_card; }
+  explicit PaymentCardDetector(uint32_t rule) : rule_(rule) {}
+
   bool wants(uint32_t traits) const override { return traits & kTraitCardDigits; }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
@@ -98,7 +88,7 @@ class PaymentCardDetector final : public Detector {
         continue;
       }
       size_t end = card_end(text, at);
-      if (end > at) out.push_back({at, end, at, end - at});
+      if (end > at) out.push_back({at, end, at, end - at, 1, rule_});
       size_t next = end;
       while (end == at && next < text.size() && is_digit(text[next])) ++next;
       at = next;
@@ -148,10 +138,14 @@ class PaymentCardDetector final : public Detector {
     }
     return best;
   }
+
+  uint32_t rule_;
 };
 
 }  // namespace
 
-std::unique_ptr<Detector> make_payment_card_detector() { return std::make_unique<PaymentCardDetector>(); }
+std::unique_ptr<Detector> make_payment_card_detector(const Wanted& wanted) {
+  return std::make_unique<PaymentCardDetector>(wanted.rule);
+}
 
 }  // namespace sallyport::mask

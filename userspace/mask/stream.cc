@@ -23,7 +23,7 @@ struct DetectorSet::Stream::State {
   size_t findings = 0;
 
   void advance(bool last, std::string& out);
-  size_t settle(std::vector<RuleMatch>& found, size_t until) const;
+  size_t settle(std::vector<Match>& found, size_t until) const;
 };
 
 namespace {
@@ -66,16 +66,16 @@ void DetectorSet::Stream::finish(std::string& out) {
 
 /// Leaves in `found` the matches to be masked now, and gives the end of what may be passed on. A
 /// match that lies across that end waits for more, unless it is too long to be waited for.
-size_t DetectorSet::Stream::State::settle(std::vector<RuleMatch>& found, size_t until) const {
+size_t DetectorSet::Stream::State::settle(std::vector<Match>& found, size_t until) const {
   for (auto next = found.rbegin(); next != found.rend(); ++next) {
-    const Match& match = next->match;
+    const Match& match = *next;
     bool across = match.from < until && match.to > until;
     if (across && buffer.size() - match.from <= limits::kMaskStreamWindowBytes) until = match.from;
   }
   size_t kept = 0;
-  for (const RuleMatch& next : found) {
-    if (next.match.from >= until) continue;
-    until = std::max(until, next.match.offset + next.match.length);
+  for (const Match& next : found) {
+    if (next.from >= until) continue;
+    until = std::max(until, next.offset + next.length);
     found[kept++] = next;
   }
   found.resize(kept);
@@ -88,17 +88,17 @@ void DetectorSet::Stream::State::advance(bool last, std::string& out) {
   bool forced = buffer.size() - until > limits::kMaskStreamWindowBytes;
   if (forced) until = std::max(lead, buffer.size() - kForcedBytes);
   if (until <= lead) return;
-  std::vector<RuleMatch> found = impl.matches(buffer, lead);
+  std::vector<Match> found = impl.matches(buffer, lead);
   if (!last) until = settle(found, until);
   size_t done = lead;
-  for (const RuleMatch& next : found) {
-    out.append(buffer, done, next.match.offset - done);
+  for (const Match& next : found) {
+    out.append(buffer, done, next.offset - done);
     impl.append_masked(next, buffer, *masker, out);
-    done = next.match.offset + next.match.length;
+    done = next.offset + next.length;
     ++findings;
-    if (!last && next.match.to == buffer.size()) {
-      swallowing = impl.rules[next.rule].detector.get();
-      swallowed_form = next.match.form;
+    if (!last && next.to == buffer.size()) {
+      swallowing = impl.rules[next.tail_rule].detector;
+      swallowed_form = next.form;
     }
   }
   out.append(buffer, done, until - done);

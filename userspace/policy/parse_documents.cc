@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "doubts.h"
 #include "keys.h"
 #include "parse.h"
 #include "sallyport/base/log.h"
@@ -103,6 +104,7 @@ void parse_mask_columns(const Node& node, Mask& mask, Reader& reader) {
     if (!name) {
       reader.wrong(*column, fmt::format("column: {}", name.error().what), name.error().hint);
     } else if (spec) {
+      doubt_sql_name(*column, "column", text, reader);
       mask.columns.push_back({mask.name, std::move(name->relation), std::move(name->column), *spec, may_test});
     }
   }

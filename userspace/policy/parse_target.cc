@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "doubts.h"
 #include "keys.h"
 #include "parse.h"
 #include "sallyport/base/log.h"
@@ -69,6 +70,7 @@ std::vector<Pattern> parse_patterns(const Node& node, std::string_view what, std
       reader.wrong(item, fmt::format("{}: {}", what, pattern.error().what), pattern.error().hint);
       continue;
     }
+    doubt_sql_name(item, what, text, reader);
     texts.push_back(text);
     out.push_back(std::move(*pattern));
   }

@@ -2,9 +2,9 @@
 // Frames entries and writes them in batches. Pure but for its SegmentStore.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "record/log_format.h"
 #include "record/segments.h"
@@ -61,7 +61,7 @@ class LogWriter final : public Sink {
   RunTag tag_;
   EntryEncoder encoder_;
   std::string pending_;
-  std::deque<uint32_t> lengths_;  // of the entries in pending_
+  std::vector<uint32_t> lengths_;  // of the entries in pending_ that are not accepted yet
   size_t written_ = 0;            // of pending_, already accepted
   int64_t last_wall_ns_ = 0;
   bool open_ = false;      // a segment is begun and its header accepted

@@ -57,6 +57,12 @@ txid_snapshot_xip unnest)");
   return set.contains(name);
 }
 
+bool shows_anything(std::string_view name) {
+  static const NameSet set = set_of(R"(pg_cursor pg_lock_status pg_prepared_statement pg_read_binary_file pg_read_file
+pg_read_file_old pg_stat_get_activity pg_stat_get_backend_activity)");
+  return set.contains(name);
+}
+
 bool does_something(std::string_view name) {
   static const NameSet set = set_of(R"(nextval pg_current_xact_id random setseed setval set_config pg_notify
 txid_current)");

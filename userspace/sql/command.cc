@@ -38,6 +38,7 @@ bool option_is_on(const DefElem* option) {
 
 bool Command::run(const Node* node) {
   state_.looked_into.clear();
+  state_.given.clear();
   std::string_view moved = state_.names.moved();
   command(node);
   // Names in a function are looked up when it runs: behind what another part of the statement has moved.

@@ -26,15 +26,6 @@ Outputs Query::relation_outputs(const RangeVar* relation, const List* columns, s
   return chosen;
 }
 
-Lineage Query::lineage_of(const std::vector<ColumnRead>& reads) {
-  Lineage lineage;
-  for (const ColumnRead& read : reads) {
-    uses_.push_back({read.fact, "select", true, true});
-    lineage.columns.push_back({static_cast<int>(uses_.size()) - 1, read.column});
-  }
-  return lineage;
-}
-
 std::vector<ColumnOrigin> Query::origins(const Lineage& lineage) const {
   std::vector<ColumnOrigin> out;
   out.reserve(lineage.columns.size());

@@ -56,8 +56,9 @@ struct TextState {
   bool too_complex = false;
   bool explaining = false;  ///< inside EXPLAIN without ANALYZE: nothing is made
   bool standard_strings = true;
-  int inside = 0;            ///< functions that are being looked into: their text is not `text`
-  size_t routine_bytes = 0;  ///< code looked into so far
+  int inside = 0;                              ///< functions that are being looked into: their text is not `text`
+  size_t routine_bytes = 0;                    ///< code looked into so far
+  std::vector<std::vector<ColumnRead>> given;  ///< what texts given to functions read
   /// Functions of the statement that is walked, each looked into once for each way to it, with what they read.
   std::map<std::pair<const Routine*, std::string>, std::vector<ColumnRead>> looked_into;
   std::map<const RelationFact*, ViewLineage> views;
@@ -90,6 +91,9 @@ std::string_view values_column_name(size_t index);
 /// The last two parts of a name list, borrowed from the tree.
 QualifiedName qualified_name(const List* list);
 
+/// Appends the text of a constant, or of constants put together with ||; false: it is computed.
+bool fold_text(const Node* node, std::string& text, int depth);
+
 class Query {
  public:
   Query(TextState& state, Effects& effects) : state_(state), effects_(effects) {}
@@ -115,7 +119,8 @@ class Query {
   /// The effect of making a relation; later statements of the text know it.
   void create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns);
   void type(const TypeName* type);
-  Lineage function(std::string_view schema, std::string_view name, std::string_view verb);
+  Lineage function(std::string_view schema, std::string_view name, std::string_view verb,
+                   const FuncCall* call = nullptr);
   /// DO: code without a function.
   void code_block(std::string_view language, std::string_view code);
   /// SET and set_config alike: notes the setting and what it moves.
@@ -224,13 +229,18 @@ class Query {
   // functions.cc
   void call(const FuncCall* call, const Scope* scope, Lineage& group);
   void resolve_call(const FuncCall* call, Lineage& group);
-  void builtin_call(std::string_view name, const FuncCall* call);
+  void builtin_call(std::string_view name, const FuncCall* call, Lineage& reads);
   void unknown_function(std::string object, std::string because);
-  bool special_call(std::string_view name, const FuncCall* call);
   void sequence_call(std::string_view name, const Node* argument, model::Access access);
   void set_config_call(const FuncCall* call);
   void field_or_function(std::string_view name);
   void secret_arguments(const FuncCall* call, std::string_view name);
+
+  // builtin_calls.cc
+  bool special_call(std::string_view name, const FuncCall* call, Lineage& reads);
+  bool file_call(std::string_view name, const pg::Nodes& arguments);
+  bool text_call(std::string_view name, const pg::Nodes& arguments, Lineage& reads);
+  bool library_call(const Routine& routine, const FuncCall* call, Lineage& reads);
 
   // types.cc
   void operator_name(const List* name, Lineage& reads);
@@ -240,15 +250,16 @@ class Query {
 
   // routines.cc
   /// Runs a function outside pg_catalog; `quiet`: nobody called it by name.
-  void routine(const Routine& routine, bool quiet, Lineage& reads);
+  void routine(const Routine& routine, bool quiet, Lineage& reads, const FuncCall* call = nullptr);
   void look_into(const Routine& routine, Lineage& reads);
-  Lineage lineage_of(const std::vector<ColumnRead>& reads);
   class Inside;
   bool run_routine(const Routine& routine, std::vector<ColumnRead>& reads, std::string_view& why);
   bool run_plpgsql(Inside& inside, std::string_view source, std::string_view name, std::vector<std::string> variables,
                    std::string_view& why);
   bool run_pieces(Inside& inside, const std::vector<PlpgsqlPiece>& pieces, const Scope& scope, std::string_view& why);
   void run_expression(const std::string& text);
+  void run_given(const std::string& who, const std::string& text, Lineage& reads);
+  void add_reads(const std::vector<ColumnRead>& from, Lineage& reads);
   static Scope code_scope(std::string_view name, const std::vector<std::string>& variables);
 
   // dml.cc

@@ -26,23 +26,6 @@ constexpr std::string_view kHarmlessLibraries[] = {
 
 constexpr size_t kReadsMax = 20'000;  // columns that functions of one statement read
 
-// The text of a constant, and of constants put together with ||.
-bool fold_text(const Node* node, std::string& text, int depth) {
-  constexpr int kDepthMax = 100;
-  if (depth > kDepthMax) return false;
-  if (const auto* cast = pg::as<TypeCast>(node)) {
-    QualifiedName type = qualified_name(cast->typeName->names);
-    return (type.name == "text" || type.name == "varchar") && fold_text(cast->arg, text, depth + 1);
-  }
-  if (const auto* operation = pg::as<A_Expr>(node))
-    return operation->kind == AEXPR_OP && qualified_name(operation->name).name == "||" &&
-           fold_text(operation->lexpr, text, depth + 1) && fold_text(operation->rexpr, text, depth + 1);
-  const auto* constant = pg::as<A_Const>(node);
-  if (constant == nullptr || constant->isnull || constant->val.node.type != T_String) return false;
-  text.append(pg::text_of(&constant->val.node));
-  return true;
-}
-
 std::string_view library_name(std::string_view path) {
   path.remove_prefix(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);
   return path.substr(0, path.find(".so"));
@@ -293,7 +276,9 @@ void Query::code_block(std::string_view language, std::string_view code) {
   Inside inside(*this, nullptr, reads);
   std::string_view why = "its language is not looked into";
   bool told = language == "plpgsql" && run_plpgsql(inside, code, {}, {}, why);
-  store(lineage_of(reads));
+  Lineage read;
+  add_reads(reads, read);
+  store(read);
   finish_lineage();  // `reads` is gone then
   if (told) return;
   effects_.unknown(ObjectKind::other, "do block", Access::execute,
@@ -310,7 +295,29 @@ void Query::run_expression(const std::string& text) {
     unknown_function("", "what an expression of the catalogue does is not known: " + std::string(why));
 }
 
-void Query::routine(const Routine& routine, bool quiet, Lineage& lineage) {
+// SQL that a function was given as text.
+void Query::run_given(const std::string& who, const std::string& text, Lineage& lineage) {
+  std::vector<ColumnRead> reads;
+  std::string_view why;
+  bool told = false;
+  {
+    Inside inside(*this, nullptr, reads);
+    told = inside.run(text, Scope(), why);
+  }
+  if (!told) unknown_function(who, "what " + who + " runs is not known: " + std::string(why));
+  state_.given.push_back(std::move(reads));
+  add_reads(state_.given.back(), lineage);
+}
+
+// The columns live as long as `from`.
+void Query::add_reads(const std::vector<ColumnRead>& from, Lineage& lineage) {
+  for (const ColumnRead& read : from) {
+    uses_.push_back({read.fact, "select", true, true});
+    lineage.columns.push_back({static_cast<int>(uses_.size()) - 1, read.column});
+  }
+}
+
+void Query::routine(const Routine& routine, bool quiet, Lineage& lineage, const FuncCall* call) {
   std::string object = join_names(routine.schema, routine.name);
   bool is_harmless = harmless(routine);
   if (!quiet || !is_harmless) effects_.add("call", ObjectKind::function, object, Access::execute);
@@ -321,7 +328,7 @@ void Query::routine(const Routine& routine, bool quiet, Lineage& lineage) {
     for (const RelationName& type : routine.types) named_type(type.schema, type.name);
   } else if (routine.language == "sql" || routine.language == "plpgsql") {
     look_into(routine, lineage);
-  } else {
+  } else if (!library_call(routine, call, lineage)) {
     std::string because = "function " + object + " is written in " + routine.language + ", which is not looked into";
     unknown_function(std::move(object), std::move(because));
   }
@@ -341,7 +348,8 @@ void Query::look_into(const Routine& routine, Lineage& lineage) {
     }
     known = std::move(reads);
   }
-  Lineage reads = lineage_of(known);
+  Lineage reads;
+  add_reads(known, reads);
   if (routine.language != "sql") store(reads);  // variables are not followed
   lineage.append(reads);
 }

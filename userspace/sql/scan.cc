@@ -340,6 +340,12 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+std::string quoted_name(std::string_view name) {
+  std::string quoted = "\"";
+  for (char c : name) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted.append("\"");
+}
+
 std::vector<std::string> split_names(std::string_view text) {
   std::vector<std::string> names;
   size_t at = 0;

@@ -66,7 +66,7 @@ std::shared_ptr<const Outputs> Query::view_outputs(int use) {
   for (size_t i = 0; i < view.columns.size(); ++i) {
     OutputColumn& column = outputs->columns.emplace_back();
     column.name = fact->columns[i];
-    column.lineage = lineage_of(view.columns[i].from);
+    add_reads(view.columns[i].from, column.lineage);
     column.lineage.untraced = !view.columns[i].traced;
     column.lineage.columns.push_back({use, column.name});
     column.plain = view.columns[i].plain;

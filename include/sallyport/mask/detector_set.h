@@ -26,12 +26,17 @@
 
 namespace sallyport::mask {
 
+/// The score from which on a finding is strong evidence; DetectMask::min_score if nothing is said.
+inline constexpr double kStrongScore = 0.5;
+
 /// One finding: bytes [offset, offset + length) of the text scanned.
 struct Finding {
   size_t offset = 0;
   size_t length = 0;
-  std::string_view type;  ///< "email", …: a literal, valid for good
-  size_t rule = 0;        ///< index into what compile() was given
+  std::string_view type;   ///< "email", …: lives as long as the set
+  size_t rule = 0;         ///< index into what compile() was given
+  float score = 1;         ///< 0 to 1: how sure it is
+  std::string_view name = {};  ///< which of a type's shapes ("github" of api-key), where it has several
   bool operator==(const Finding&) const = default;
 };
 
@@ -40,14 +45,15 @@ std::vector<std::string_view> detector_types();
 
 class DetectorSet {
  public:
-  /// Fails on a type that is not known (the error names the known ones) and on more than
-  /// limits::kMaskDetectorsMax rules. Two rules of one type: the first is used.
+  /// Fails on a type that is not known and brings no patterns (the error names the known ones), on a pattern that is
+  /// no RE2 expression, and on more than limits::kMaskDetectorsMax rules. Two rules of one type: the first is used.
   static Result<std::shared_ptr<const DetectorSet>> compile(std::vector<model::DetectMask> rules);
   ~DetectorSet();
 
   bool empty() const;
 
-  /// All findings in order of offset, none overlapping. Bytes that are not UTF-8 end a finding.
+  /// All findings in order of offset, the longer first, each rule's own: they may overlap, and mask_text() then masks
+  /// them as one. Bytes that are not UTF-8 end a finding.
   std::vector<Finding> scan(std::string_view utf8) const;
 
   /// `utf8` with each finding masked by its rule; nullopt: nothing was found. Text with more than

@@ -61,6 +61,34 @@ std::string qualify_operators(std::string_view text) {
   return out;
 }
 
+/// A part of the question with its operators qualified.
+struct Part {
+  explicit Part(const LookupPart& part) : with(qualify_operators(part.with)), rows(qualify_operators(part.rows)) {}
+  std::string with;
+  std::string rows;
+};
+
+/// Only what is asked for is in the question: the server plans it anew each time.
+std::string lookup_sql(const LookupRequest& request) {
+  static const Part kRelations(kLookupRelations), kRoutines(kLookupRoutines), kTypes(kLookupTypes),
+      kOperators(kLookupOperators), kOids(kLookupFunctionOids), kSchema(kLookupSchema);
+  std::string with, rows;
+  auto ask = [&](bool wanted, const Part& part) {
+    if (!wanted) return;
+    if (!part.with.empty()) with.append(with.empty() ? "WITH RECURSIVE" : ",").append(part.with);
+    rows.append(rows.empty() ? "" : "\nUNION ALL").append(part.rows);
+  };
+  ask(!request.facts.relations.empty(), kRelations);
+  ask(!request.facts.functions.empty(), kRoutines);
+  ask(!request.facts.types.empty(), kTypes);
+  ask(!request.facts.operators.empty(), kOperators);
+  ask(!request.function_oids.empty(), kOids);
+  ask(true, kSchema);
+  return with + rows;
+}
+
+constexpr uint32_t kTextArray = 1009, kOidArray = 1028;  // pg_type.oid of _text and _oid
+
 template <class Set>
 auto nth(const Set& set, size_t one_based) {
   return one_based >= 1 && one_based <= set.size() ? std::next(set.begin(), static_cast<long>(one_based - 1))
@@ -134,11 +162,6 @@ std::shared_ptr<const sql::Routine> routine_from(const json& row) {
 
 }  // namespace
 
-const std::string& lookup_sql() {
-  static const std::string kSql = qualify_operators(kLookupText);
-  return kSql;
-}
-
 const std::string* CatalogueCache::function_name(uint32_t oid) const {
   auto found = function_names_.find(oid);
   return found == function_names_.end() ? nullptr : &found->second;
@@ -182,7 +205,9 @@ void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
                                schemas(facts.operators),
                                names(facts.operators)};
   const std::vector<postgres::Value> parameters(std::begin(texts), std::end(texts));
-  postgres::append_parse(out, kLookupName, lookup_sql());
+  std::vector<uint32_t> types(parameters.size(), kTextArray);
+  types[4] = kOidArray;
+  postgres::append_parse(out, kLookupName, lookup_sql(request), types);
   postgres::append_bind(out, kLookupName, kLookupName, {}, parameters, {});
   postgres::append_execute(out, kLookupName, 0);
   postgres::append_close(out, postgres::Named::portal, kLookupName);

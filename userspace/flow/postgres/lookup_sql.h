@@ -4,8 +4,6 @@
 // lookup_sql(), which is why none may hide in IN or CASE x WHEN, and each stands between blanks.
 #pragma once
 
-#include <string>
-
 namespace sallyport::flow {
 
 /// $1 schemas ('' = unqualified) and $2 names of relations, $3 and $4 of functions, $5 function OIDs, $6 and $7 of
@@ -21,8 +19,14 @@ namespace sallyport::flow {
 /// path. No to_regclass(): it raises on schemas without USAGE, which would end the transaction.
 /// `hidden` are the bits of sql::RelationFact::Hidden. Code longer than 64 KiB does not come, nor more than 32
 /// routines of a name. What BEGIN ATOMIC made is asked of pg_get_functiondef(), which every version has.
-inline constexpr const char* kLookupText = R"sql(
-WITH RECURSIVE wanted(i, oid, relname, relkind, temp, nspname) AS (
+/// A part of the question: what it needs in WITH, and its rows.
+struct LookupPart {
+  const char* with;
+  const char* rows;
+};
+
+inline constexpr LookupPart kLookupRelations = {R"sql(
+wanted(i, oid, relname, relkind, temp, nspname) AS (
   SELECT q.i, c.oid, c.relname, c.relkind, c.relpersistence = 't', c.nspname
   FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]))
          WITH ORDINALITY AS q(s, r, i)
@@ -63,44 +67,8 @@ runs_code(i, bits) AS (
       OR p.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
         AND p.objid = ANY (SELECT k.oid FROM pg_catalog.pg_constraint k WHERE k.conrelid = d.oid)
       OR p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-        AND p.objid = ANY (SELECT x.indexrelid FROM pg_catalog.pg_index x WHERE x.indrelid = d.oid)))),
-routines(i, n, oid) AS (
-  SELECT q.i, c.n, c.oid
-  FROM ROWS FROM (pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::pg_catalog.text[]))
-         WITH ORDINALITY AS q(s, r, i)
-  CROSS JOIN LATERAL (
-    SELECT p.oid, pg_catalog.row_number() OVER () AS n FROM pg_catalog.pg_proc p
-    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    WHERE p.proname = q.r::pg_catalog.name AND n.nspname <> 'pg_catalog'
-      AND CASE WHEN q.s = '' THEN n.nspname = ANY (pg_catalog.current_schemas(false))
-               WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
-               ELSE n.nspname = q.s::pg_catalog.name END LIMIT 33) c),
-made(i, oid) AS (
-  SELECT q.i, c.oid
-  FROM ROWS FROM (pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::pg_catalog.text[]))
-         WITH ORDINALITY AS q(s, r, i)
-  CROSS JOIN LATERAL (
-    SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-    WHERE t.typname = q.r::pg_catalog.name
-      AND CASE WHEN q.s = '' THEN n.nspname = ANY (pg_catalog.current_schemas(true))
-               WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
-               ELSE n.nspname = q.s::pg_catalog.name END
-    ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname) LIMIT 1) c
-  UNION
-  SELECT m.i, x.oid FROM made m JOIN pg_catalog.pg_type t ON t.oid = m.oid
-  CROSS JOIN LATERAL (
-    SELECT t.typbasetype UNION ALL SELECT t.typelem
-    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
-    UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a
-      WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) x(oid)
-  WHERE x.oid <> 0),
-behind(i, oid) AS (
-  SELECT m.i, f.oid FROM made m JOIN pg_catalog.pg_type t ON t.oid = m.oid
-  CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[t.typinput::pg_catalog.oid, t.typoutput, t.typreceive, t.typsend,
-                                             t.typmodin, t.typmodout]) AS f(oid)
-  UNION SELECT m.i, c.castfunc FROM made m JOIN pg_catalog.pg_cast c ON c.casttarget = m.oid
-  UNION SELECT m.i, r.rngcanonical FROM made m JOIN pg_catalog.pg_range r ON r.rngtypid = m.oid
-  UNION SELECT m.i, r.rngsubdiff FROM made m JOIN pg_catalog.pg_range r ON r.rngtypid = m.oid)
+        AND p.objid = ANY (SELECT x.indexrelid FROM pg_catalog.pg_index x WHERE x.indrelid = d.oid)))))sql",
+                                                R"sql(
 SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', w.nspname, 'name', w.relname,
   'kind', w.relkind, 'temp', w.temp,
   'hidden', (SELECT pg_catalog.bit_or(b.bits) FROM runs_code b WHERE b.i = w.i),
@@ -137,8 +105,21 @@ SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', 
            FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
            WHERE d.i = w.i AND d.oid <> w.oid))::pg_catalog.text
-FROM wanted w
-UNION ALL
+FROM wanted w)sql"};
+
+inline constexpr LookupPart kLookupRoutines = {R"sql(
+routines(i, n, oid) AS (
+  SELECT q.i, c.n, c.oid
+  FROM ROWS FROM (pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::pg_catalog.text[]))
+         WITH ORDINALITY AS q(s, r, i)
+  CROSS JOIN LATERAL (
+    SELECT p.oid, pg_catalog.row_number() OVER () AS n FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.proname = q.r::pg_catalog.name AND n.nspname <> 'pg_catalog'
+      AND CASE WHEN q.s = '' THEN n.nspname = ANY (pg_catalog.current_schemas(false))
+               WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
+               ELSE n.nspname = q.s::pg_catalog.name END LIMIT 33) c))sql",
+                                               R"sql(
 SELECT pg_catalog.json_build_object('q', 'f', 'i', r.i, 'more', r.n > 32,
   'schema', CASE WHEN n.oid = pg_catalog.pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname END, 'name', p.proname,
   'owner', pg_catalog.pg_get_userbyid(p.proowner), 'kind', p.prokind, 'volatility', p.provolatile,
@@ -162,8 +143,36 @@ SELECT pg_catalog.json_build_object('q', 'f', 'i', r.i, 'more', r.n > 32,
             WHERE tn.nspname <> 'pg_catalog' AND t.typtype = ANY ('{d,c}'::pg_catalog."char"[])))::pg_catalog.text
 FROM routines r JOIN pg_catalog.pg_proc p ON p.oid = r.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-UNION ALL
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang)sql"};
+
+inline constexpr LookupPart kLookupTypes = {R"sql(
+made(i, oid) AS (
+  SELECT q.i, c.oid
+  FROM ROWS FROM (pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::pg_catalog.text[]))
+         WITH ORDINALITY AS q(s, r, i)
+  CROSS JOIN LATERAL (
+    SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+    WHERE t.typname = q.r::pg_catalog.name
+      AND CASE WHEN q.s = '' THEN n.nspname = ANY (pg_catalog.current_schemas(true))
+               WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
+               ELSE n.nspname = q.s::pg_catalog.name END
+    ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname) LIMIT 1) c
+  UNION
+  SELECT m.i, x.oid FROM made m JOIN pg_catalog.pg_type t ON t.oid = m.oid
+  CROSS JOIN LATERAL (
+    SELECT t.typbasetype UNION ALL SELECT t.typelem
+    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a
+      WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) x(oid)
+  WHERE x.oid <> 0),
+behind(i, oid) AS (
+  SELECT m.i, f.oid FROM made m JOIN pg_catalog.pg_type t ON t.oid = m.oid
+  CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[t.typinput::pg_catalog.oid, t.typoutput, t.typreceive, t.typsend,
+                                             t.typmodin, t.typmodout]) AS f(oid)
+  UNION SELECT m.i, c.castfunc FROM made m JOIN pg_catalog.pg_cast c ON c.casttarget = m.oid
+  UNION SELECT m.i, r.rngcanonical FROM made m JOIN pg_catalog.pg_range r ON r.rngtypid = m.oid
+  UNION SELECT m.i, r.rngsubdiff FROM made m JOIN pg_catalog.pg_range r ON r.rngtypid = m.oid))sql",
+                                            R"sql(
 SELECT pg_catalog.json_build_object('q', 't', 'i', m.i,
   'checks', (SELECT pg_catalog.json_agg(pg_catalog.pg_get_expr(k.conbin, 0::pg_catalog.oid))
              FROM made d JOIN pg_catalog.pg_constraint k ON k.contypid = d.oid WHERE d.i = m.i),
@@ -171,8 +180,9 @@ SELECT pg_catalog.json_build_object('q', 't', 'i', m.i,
                 FROM behind b JOIN pg_catalog.pg_proc p ON p.oid = b.oid
                 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
                 WHERE b.i = m.i AND n.nspname <> 'pg_catalog'))::pg_catalog.text
-FROM (SELECT DISTINCT made.i FROM made) m
-UNION ALL
+FROM (SELECT DISTINCT made.i FROM made) m)sql"};
+
+inline constexpr LookupPart kLookupOperators = {"", R"sql(
 SELECT pg_catalog.json_build_object('q', 'x', 'i', q.i, 'functions', (
   SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(pn.nspname, p.proname))
   FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
@@ -183,17 +193,15 @@ SELECT pg_catalog.json_build_object('q', 'x', 'i', q.i, 'functions', (
              WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
              ELSE n.nspname = q.s::pg_catalog.name END))::pg_catalog.text
 FROM ROWS FROM (pg_catalog.unnest($8::pg_catalog.text[]), pg_catalog.unnest($9::pg_catalog.text[]))
-       WITH ORDINALITY AS q(s, r, i)
-UNION ALL
+       WITH ORDINALITY AS q(s, r, i))sql"};
+
+inline constexpr LookupPart kLookupFunctionOids = {"", R"sql(
 SELECT pg_catalog.json_build_object('q', 'o', 'oid', p.oid, 'schema', n.nspname, 'name', p.proname)::pg_catalog.text
 FROM pg_catalog.unnest($5::pg_catalog.oid[]) AS q(o)
 JOIN pg_catalog.pg_proc p ON p.oid = q.o
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-UNION ALL
-SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema())::pg_catalog.text
-)sql";
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace)sql"};
 
-/// kLookupText with `=` written OPERATOR(pg_catalog.=), and so on.
-const std::string& lookup_sql();
+inline constexpr LookupPart kLookupSchema = {"", R"sql(
+SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema())::pg_catalog.text)sql"};
 
 }  // namespace sallyport::flow
