@@ -125,6 +125,21 @@ TEST_F(TargetMatching, NamesToResolve) {
   EXPECT_EQ(policy_->host_names(), (std::vector<std::string>{"db.internal", "twin.internal"}));
 }
 
+TEST(Masks, PredicatesMustBeAllowedByEachThatNamesTheColumn) {
+  const auto allowed = [](std::string_view first, std::string_view second) {
+    const auto mask = [](std::string_view name, std::string_view rest) {
+      return document("Mask", name, fmt::format("columns: [{{column: public.t.a, with: redact{}}}]", rest));
+    };
+    const auto policy = load_text(mask("m", first) + mask("n", second) + document("Agent", "bot", "workload: [{exec: bot}]") +
+                                  document("Target", "db", "protocol: postgres, hosts: ['1.2.3.4:5432'], masks: [m, n]") +
+                                  entitlement("e", "allow: [{sql: {}}]"));
+    return policy->judge("bot", "db", {}, 0).obligations->columns.at(0).predicates;
+  };
+  EXPECT_TRUE(allowed(", predicates: allow", ", predicates: allow"));
+  EXPECT_FALSE(allowed(", predicates: allow", ""));
+  EXPECT_FALSE(allowed(", predicates: refuse", ", predicates: allow"));
+}
+
 TEST(Masks, KeysAndStrategies) {
   const auto policy =
       load_text(document("Mask", "m",
