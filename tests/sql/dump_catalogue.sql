@@ -21,10 +21,10 @@ own AS (
     | COALESCE((SELECT bit_or((CASE WHEN confdeltype IN ('c', 'n', 'd') THEN 8 ELSE 0 END)
         | (CASE WHEN confupdtype IN ('c', 'n', 'd') THEN 4 ELSE 0 END))
         FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f'), 0)
-    | CASE WHEN EXISTS (SELECT FROM pg_attrdef a JOIN calls ON classid = 'pg_attrdef'::regclass AND objid = a.oid
-             WHERE adrelid = c.oid)
+    | CASE WHEN EXISTS (SELECT FROM pg_attrdef a WHERE adrelid = c.oid
+             AND pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$')
         OR EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
-             WHERE k.conrelid = c.oid OR k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
+             WHERE k.conrelid = c.oid OR k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
         OR EXISTS (SELECT FROM pg_index i JOIN calls ON classid = 'pg_class'::regclass AND objid = i.indexrelid
              WHERE indrelid = c.oid)
       THEN 6 ELSE 0 END AS hidden
@@ -45,6 +45,9 @@ SELECT json_build_object(
   'descendants', COALESCE((SELECT json_agg(kn.nspname || '.' || k.relname) FROM up u JOIN pg_class k
      ON k.oid = u.relation
      JOIN pg_namespace kn ON kn.oid = k.relnamespace WHERE u.kin = c.oid), '[]'),
+  'references', COALESCE((SELECT json_agg(DISTINCT fn.nspname || '.' || f.relname) FROM pg_constraint k
+     JOIN pg_class f ON f.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+     WHERE k.conrelid = c.oid AND k.contype = 'f'), '[]'),
   'sequences', COALESCE((SELECT json_agg(DISTINCT sn.nspname || '.' || s.relname) FROM pg_depend d JOIN pg_class s
      ON s.oid = CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid ELSE d.refobjid END AND s.relkind = 'S'
      JOIN pg_namespace sn ON sn.oid = s.relnamespace
@@ -55,6 +58,45 @@ SELECT json_build_object(
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 'c') AND n.nspname <> 'pg_toast';
 
+-- What lies behind relations (sql::BehindFact).
+WITH RECURSIVE below(top, oid) AS (
+  SELECT c.oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  UNION SELECT b.top, h.inhrelid FROM pg_inherits h JOIN below b ON h.inhparent = b.oid),
+runs(top, bits, what, nsp, name, code) AS (
+  SELECT b.top, CASE WHEN tgtype & 4 <> 0 THEN 2 ELSE 0 END | CASE WHEN tgtype & 16 <> 0 THEN 4 ELSE 0 END
+    | CASE WHEN tgtype & 8 <> 0 THEN 8 ELSE 0 END | CASE WHEN tgtype & 32 <> 0 THEN 16 ELSE 0 END,
+    'trigger ' || tgname, n.nspname, p.proname, CASE WHEN tgqual IS NULL THEN '' ELSE pg_get_triggerdef(t.oid) END
+  FROM below b JOIN pg_trigger t ON tgrelid = b.oid AND NOT tgisinternal JOIN pg_proc p ON p.oid = tgfoid
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+  UNION ALL
+  SELECT b.top, 6, 'default', '', '', pg_get_expr(adbin, adrelid) FROM below b JOIN pg_attrdef ON adrelid = b.oid
+  WHERE pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$'
+  UNION ALL
+  SELECT b.top, 6, 'check', '', '', pg_get_expr(conbin, conrelid) FROM below b JOIN pg_constraint ON conrelid = b.oid
+    AND contype = 'c'
+  UNION ALL
+  SELECT b.top, 6, 'index', '', '', concat_ws(', ', pg_get_expr(indexprs, indrelid), pg_get_expr(indpred, indrelid))
+  FROM below b JOIN pg_index ON indrelid = b.oid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+  UNION ALL
+  SELECT b.top, 15, 'policy', '', '', concat_ws(', ', pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+  FROM below b JOIN pg_class c ON c.oid = b.oid AND relrowsecurity JOIN pg_policy ON polrelid = b.oid
+  UNION ALL
+  SELECT b.top, 6, 'type', '', '', 'NULL::' || format_type(atttypid, NULL)
+  FROM below b JOIN pg_attribute ON attrelid = b.oid AND attnum > 0 AND NOT attisdropped
+  JOIN pg_type t ON t.oid = atttypid WHERE typtype IN ('c', 'd'))
+SELECT json_build_object('q', 'b', 'schema', CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END,
+  'name', c.relname,
+  'hidden', COALESCE((SELECT bit_or(CASE ev_type WHEN '1' THEN 1 WHEN '2' THEN 4 WHEN '3' THEN 2 ELSE 8 END)
+    FROM below b JOIN pg_rewrite ON ev_class = b.oid WHERE b.top = c.oid AND rulename <> '_RETURN'), 0),
+  'runs', COALESCE((SELECT json_agg(json_build_array(bits, what, nsp, name, code)) FROM runs WHERE top = c.oid), '[]'),
+  'cascades', COALESCE((SELECT json_agg(json_build_array(v.bits, fn.nspname, f.relname, v.removes))
+    FROM below b JOIN pg_constraint k ON confrelid = b.oid AND contype = 'f'
+    CROSS JOIN LATERAL (VALUES (4, confupdtype, false), (8, confdeltype, confdeltype = 'c')) v(bits, does, removes)
+    JOIN pg_class f ON f.oid = conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+    WHERE b.top = c.oid AND v.does IN ('c', 'n', 'd')), '[]'),
+  'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN (SELECT top FROM below);
 
 -- Routines (sql::Routine), one a line.
 SELECT json_build_object('q', 'f', 'schema', n.nspname, 'name', p.proname, 'owner', pg_get_userbyid(p.proowner),

@@ -68,6 +68,7 @@ class FileCatalogue {
       fact->columns = row["columns"].get<std::vector<std::string>>();
       fact->family = row["family"].get<std::vector<std::string>>();
       fact->descendants = row["descendants"].get<std::vector<std::string>>();
+      fact->references = row["references"].get<std::vector<std::string>>();
       fact->sequences = row["sequences"].get<std::vector<std::string>>();
       catalogue_.relations[{fact->schema, fact->name}] = fact;
     }
@@ -82,6 +83,7 @@ class FileCatalogue {
       if (auto* analysis = std::get_if<sql::Analysis>(&answer)) return std::move(*analysis);
       const auto& missing = std::get<sql::Missing>(answer);
       for (const sql::RelationName& name : missing.relations) catalogue.relations[name] = find(name, path);
+      for (const sql::RelationName& name : missing.behind) catalogue.behind[name] = first(behind_, name, path);
       for (const sql::RelationName& name : missing.functions) catalogue.functions[name] = function(name, path);
       for (const sql::RelationName& name : missing.types) catalogue.types[name] = first(types_, name, path);
       for (const sql::RelationName& name : missing.operators) catalogue.operators[name] = operators(name, path);
@@ -142,6 +144,14 @@ class FileCatalogue {
   void other(const json& row) {
     sql::RelationName name{row["schema"], row["name"]};
     if (row["q"] == "t") types_[name] = {true, row["checks"].get<Path>(), names_of(row["functions"])};
+    if (row["q"] == "b") {
+      auto behind = std::make_shared<sql::BehindFact>();
+      behind->hidden = row["hidden"];
+      behind->definition = row["definition"];
+      for (const json& each : row["runs"]) behind->runs.push_back({each[0], each[1], {each[2], each[3]}, each[4]});
+      for (const json& each : row["cascades"]) behind->cascades.push_back({each[0], {each[1], each[2]}, each[3]});
+      behind_[name] = std::move(behind);
+    }
     if (row["q"] == "x") operators_[name] = {names_of(row["functions"])};
     if (row["q"] != "f") return;
     auto routine = std::make_shared<sql::Routine>();
@@ -165,6 +175,7 @@ class FileCatalogue {
 
   sql::Catalogue catalogue_;
   std::multimap<sql::RelationName, std::shared_ptr<const sql::Routine>> routines_;
+  std::map<sql::RelationName, std::shared_ptr<const sql::BehindFact>> behind_;
   std::map<sql::RelationName, sql::TypeFact> types_;
   std::map<sql::RelationName, sql::OperatorFact> operators_;
 };

@@ -18,9 +18,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", schema.error().what.c_str());
     return 2;
   }
-  for (const std::string& name : schema->relations()) {
-    const size_t dot = name.find('.');
-    const sql::RelationName key{name.substr(0, dot), name.substr(dot + 1)};
+  for (const sql::RelationName& key : schema->relations()) {
     sql::Catalogue catalogue;
     schema->answer({.relations = {key}}, catalogue);
     const sql::RelationFact& fact = *catalogue.relations.at(key);

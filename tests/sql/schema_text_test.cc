@@ -155,7 +155,7 @@ TEST(SchemaText, LaterStatementsChangeEarlierOnes) {
   EXPECT_FALSE(relation(schema, "public", "t").found);
   EXPECT_FALSE(relation(schema, "public", "gone").found);
   EXPECT_TRUE(relation(schema, "other", "v").found);
-  EXPECT_EQ(schema.relations(), (std::vector<std::string>{"other.v", "public.u"}));
+  EXPECT_EQ(schema.relations(), (std::vector<RelationName>{{"other", "v"}, {"public", "u"}}));
 }
 
 TEST(SchemaText, WhatIsNotUnderstoodIsSaidAndTheRestCounts) {
@@ -163,7 +163,7 @@ TEST(SchemaText, WhatIsNotUnderstoodIsSaidAndTheRestCounts) {
       read("create table t (a int);\ncreate tabel u (a int);\n\nselect 1 from;\ncreate table v (a int);");
   EXPECT_EQ(schema.not_understood(), (std::vector<std::string>{"line 2: syntax error at or near \"tabel\"",
                                                                "line 4: syntax error at end of input"}));
-  EXPECT_EQ(schema.relations(), (std::vector<std::string>{"public.t", "public.v"}));
+  EXPECT_EQ(schema.relations(), (std::vector<RelationName>{{"public", "t"}, {"public", "v"}}));
 }
 
 TEST(SchemaText, WhatIsNoSchemaIsRefused) {

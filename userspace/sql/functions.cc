@@ -57,7 +57,10 @@ Lineage Query::function(std::string_view schema, std::string_view name, std::str
   }
   for (const FunctionFact* fact : reach.facts) {
     if (fact->routines.empty()) unknown_function(object, why + " is not known to be harmless");
-    for (const auto& each : fact->routines) routine(*each, false, reads, call);
+    for (const auto& each : fact->routines) {
+      effects_.add("call", ObjectKind::function, join_names(each->schema, each->name), Access::execute);
+      run(*each, call, reads);
+    }
   }
   return reads;
 }

@@ -87,18 +87,6 @@ bool is_unknown(const model::Effect& effect) { return effect.statement_class == 
 
 bool has_unknown(const Statement& statement) { return std::ranges::any_of(statement.effects, is_unknown); }
 
-/// Is there an effect that lineage does not follow? It does follow views whose definition is known.
-bool has_untraced(const Statement& statement) {
-  const auto is_known_view = [&](const model::Effect& effect) {
-    return effect.kind == model::ObjectKind::relation && effect.access == model::Access::read &&
-           std::ranges::any_of(statement.relations, [&](const auto& relation) {
-             return !relation->definition.empty() && is_qualified(relation->name, relation->schema, effect.object);
-           });
-  };
-  return std::ranges::any_of(statement.effects,
-                             [&](const model::Effect& e) { return is_unknown(e) && !is_known_view(e); });
-}
-
 std::string name_of(const ColumnOrigin& origin, const ColumnMask* mask) {
   const RelationFact& relation = *origin.relation;
   if (mask && is_named(relation, mask->relation)) return fmt::format("{}.{}", mask->relation, mask->column);
@@ -140,7 +128,7 @@ OutputMask mask_of_output(const Obligations& obligations, const Statement& state
   const OutputMask redacted{OutputMask::What::whole, {.strategy = MaskStrategy::redact}};
   OutputMask found;
   // An unknown effect may be anywhere in a value, unless it is the bare value of a column.
-  if (!output.traced || (!output.plain && has_untraced(statement))) found = redacted;
+  if (!output.traced || (!output.plain && has_unknown(statement))) found = redacted;
   for (const ColumnOrigin& origin : output.from) {
     const MaskedBy masked = mask_of(obligations, *origin.relation, origin.column);
     if (masked && output.plain && !masked.derived) return {OutputMask::What::own, masked.mask->with};

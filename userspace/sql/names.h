@@ -39,6 +39,8 @@ class Names {
   Names(const Settings& settings, const Catalogue& catalogue) : settings_(settings), catalogue_(catalogue) {}
 
   Resolved relation(std::string_view schema, std::string_view name);
+  /// What lies behind a relation. Null with `doubt` empty: being asked for.
+  std::shared_ptr<const BehindFact> behind(const FactPtr& fact, std::string_view& doubt);
   /// The functions outside pg_catalog that a call may reach.
   Reach functions(std::string_view schema, std::string_view name);
   /// May a call of this unqualified name reach a function outside pg_catalog?

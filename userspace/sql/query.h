@@ -2,12 +2,15 @@
 // Walks SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and expressions of one statement, and notes what
 // they read, write and call. Split by subject over query.cc (SELECT, WITH), from.cc (FROM items),
 // columns.cc (column references), expression.cc, functions.cc (calls), types.cc (casts, operators), dml.cc,
-// routines.cc (what functions run), lineage.cc (where values go), views.cc (what views are made of).
+// routines.cc (what functions run), behind.cc (what lies behind relations), lineage.cc (where values go), views.cc (what
+// views are made of).
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -59,6 +62,8 @@ struct TextState {
   int inside = 0;                              ///< functions that are being looked into: their text is not `text`
   size_t routine_bytes = 0;                    ///< code looked into so far
   std::vector<std::vector<ColumnRead>> given;  ///< what texts given to functions read
+  /// Relations of the statement behind which was looked, for each command and way.
+  std::set<std::tuple<const RelationFact*, uint8_t, std::string>> looked_behind;
   /// Functions of the statement that is walked, each looked into once for each way to it, with what they read.
   std::map<std::pair<const Routine*, std::string>, std::vector<ColumnRead>> looked_into;
   std::map<const RelationFact*, ViewLineage> views;
@@ -94,6 +99,9 @@ QualifiedName qualified_name(const List* list);
 /// Appends the text of a constant, or of constants put together with ||; false: it is computed.
 bool fold_text(const Node* node, std::string& text, int depth);
 
+/// A function that computes and does nothing else, as far as a superuser declared it so.
+bool is_harmless(const Routine& routine);
+
 class Query {
  public:
   Query(TextState& state, Effects& effects) : state_(state), effects_(effects) {}
@@ -110,6 +118,9 @@ class Query {
   /// The same, with what lies behind the relation for these RelationFact::Hidden bits.
   void write_target(const RangeVar* relation, std::string_view statement_class, uint8_t commands);
   int copy_target(const RangeVar* relation, model::Access access);
+  bool is_kind(const RangeVar* relation, char kind) {
+    return state_.names.relation(pg::view(relation->schemaname), pg::view(relation->relname)).fact->kind == kind;
+  }
   /// Every column of `relation` is touched by effect `effect`.
   void every_column(const RangeVar* relation, int effect);
   /// A scope in which `relation` is the only item (CHECK, index and policy expressions).
@@ -247,17 +258,26 @@ class Query {
   void named_operator(std::string_view schema, std::string_view name, Lineage& reads);
   void named_type(std::string_view schema, std::string_view name);
   void quiet_function(const RelationName& name, Lineage& reads);
+  void fired_function(const RelationName& name, Lineage& reads);
+  void reach_function(const RelationName& name, bool calls, Lineage& reads);
+
+  // behind.cc
+  uint8_t behind(const FactPtr& fact, uint8_t commands, model::Access access);
+  void runs(const FactPtr& fact, const BehindFact::Runs& runs);
+  void view(const FactPtr& fact, const BehindFact& behind, uint8_t commands, model::Access access);
+  void cascade(const FactPtr& fact, const BehindFact::Cascade& cascade);
 
   // routines.cc
-  /// Runs a function outside pg_catalog; `quiet`: nobody called it by name.
-  void routine(const Routine& routine, bool quiet, Lineage& reads, const FuncCall* call = nullptr);
+  /// Runs a function outside pg_catalog; its call is an effect of the caller's.
+  void run(const Routine& routine, const FuncCall* call, Lineage& reads);
   void look_into(const Routine& routine, Lineage& reads);
   class Inside;
   bool run_routine(const Routine& routine, std::vector<ColumnRead>& reads, std::string_view& why);
   bool run_plpgsql(Inside& inside, std::string_view source, std::string_view name, std::vector<std::string> variables,
                    std::string_view& why);
   bool run_pieces(Inside& inside, const std::vector<PlpgsqlPiece>& pieces, const Scope& scope, std::string_view& why);
-  void run_expression(const std::string& text);
+  /// `stored`: its value goes into a column.
+  void run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored = false);
   void run_given(const std::string& who, const std::string& text, Lineage& reads);
   void add_reads(const std::vector<ColumnRead>& from, Lineage& reads);
   static Scope code_scope(std::string_view name, const std::vector<std::string>& variables);

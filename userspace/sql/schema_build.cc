@@ -95,11 +95,11 @@ bool SchemaBuilder::relation_statement(const Node* node) {
       create_table(&cast<CreateForeignTableStmt>(node)->base, 'f');
       return true;
     case T_ViewStmt:
-      make(cast<ViewStmt>(node)->view, 'v');
+      make(cast<ViewStmt>(node)->view, 'v').definition = text_;
       return true;
     case T_CreateTableAsStmt: {
       const auto* create = cast<CreateTableAsStmt>(node);
-      make(create->into->rel, create->objtype == OBJECT_MATVIEW ? 'm' : 'r');
+      make(create->into->rel, create->objtype == OBJECT_MATVIEW ? 'm' : 'r').definition = text_;
       return true;
     }
     case T_CreateSeqStmt:

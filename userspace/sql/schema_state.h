@@ -16,6 +16,7 @@ struct SchemaText::State {
     RelationFact own;  ///< family, descendants and what descendants hide are added when it is asked for
     std::vector<RelationName> parents;
     std::vector<RelationName> made_of;  ///< types of columns that are not built in
+    std::string definition;             ///< of a view: its statement
     bool row_security = false;
     bool policies = false;
   };

@@ -77,6 +77,15 @@ std::shared_ptr<const RelationFact> relation_fact(const State& state, const Rela
   return fact;
 }
 
+/// What a relation hides stays hidden: triggers, policies, defaults and checks are not told apart here.
+std::shared_ptr<const BehindFact> behind_fact(const State& state, const RelationName& asked) {
+  auto fact = std::make_shared<BehindFact>();
+  fact->hidden = relation_fact(state, asked)->hidden;
+  const auto found = state.relations.find(asked);
+  if (found != state.relations.end()) fact->definition = found->second.definition;
+  return fact;
+}
+
 FunctionFact function_fact(const State& state, const RelationName& asked) {
   FunctionFact fact;
   const auto found = state.functions.find({asked.schema.empty() ? "public" : asked.schema, asked.name});
@@ -154,6 +163,7 @@ Result<SchemaText> SchemaText::read(std::string_view text) {
 
 void SchemaText::answer(const Missing& missing, Catalogue& catalogue) const {
   for (const RelationName& name : missing.relations) catalogue.relations[name] = relation_fact(*state_, name);
+  for (const RelationName& name : missing.behind) catalogue.behind[name] = behind_fact(*state_, name);
   for (const RelationName& name : missing.functions) catalogue.functions[name] = function_fact(*state_, name);
   for (const RelationName& name : missing.types) catalogue.types[name] = type_fact(*state_, name);
   for (const RelationName& name : missing.operators) catalogue.operators[name] = operator_fact(*state_, name);
@@ -161,9 +171,9 @@ void SchemaText::answer(const Missing& missing, Catalogue& catalogue) const {
 
 const std::vector<std::string>& SchemaText::not_understood() const { return state_->not_understood; }
 
-std::vector<std::string> SchemaText::relations() const {
-  std::vector<std::string> names;
-  for (const auto& [name, relation] : state_->relations) names.push_back(name.schema + "." + name.name);
+std::vector<RelationName> SchemaText::relations() const {
+  std::vector<RelationName> names;
+  for (const auto& [name, relation] : state_->relations) names.push_back(name);
   return names;
 }
 

@@ -20,11 +20,15 @@ bool Query::walk_view(const std::string& definition, ViewLineage& view) {
   pg::ParseTree tree(definition.c_str(), state_.standard_strings);
   if (!tree.ok() || tree.statements().size() != 1) return false;
   const auto* raw = pg::as<RawStmt>(tree.statements()[0]);
-  if (raw == nullptr || pg::as<SelectStmt>(raw->stmt) == nullptr) return false;
+  const Node* node = raw == nullptr ? nullptr : raw->stmt;
+  // A schema's text has the whole statement.
+  if (node != nullptr && nodeTag(node) == T_ViewStmt) node = reinterpret_cast<const ViewStmt*>(node)->query;
+  if (const auto* create = pg::as<CreateTableAsStmt>(node)) node = create->query;
+  if (pg::as<SelectStmt>(node) == nullptr) return false;
   Statement unseen;
   Effects effects(unseen);
   Query query(state_, effects);
-  Outputs outputs = query.statement(raw->stmt, nullptr, nullptr);
+  Outputs outputs = query.statement(node, nullptr, nullptr);
   bool told = std::none_of(unseen.effects.begin(), unseen.effects.end(), [](const model::Effect& effect) {
     return effect.statement_class == model::kUnknownClass && effect.kind != model::ObjectKind::relation;
   });
@@ -42,12 +46,15 @@ const ViewLineage& Query::look_into_view(const FactPtr& fact) {
   auto [entry, fresh] = state_.views.try_emplace(fact.get());
   ViewLineage& view = entry->second;
   if (!fresh || state_.names.changed() || state_.inside >= limits::kSqlRoutineDepthMax) return view;
+  std::string_view doubt;
+  std::shared_ptr<const BehindFact> behind = state_.names.behind(fact, doubt);
+  if (behind == nullptr || behind->definition.empty()) return view;
   ++state_.inside;
   size_t doings = state_.doings;
   std::string way = std::exchange(state_.way, state_.way + "view ");
   SearchPath path = state_.names.exchange_path({});
   std::string_view move = state_.names.exchange_pending({});
-  view.known = walk_view(fact->definition, view) && view.columns.size() == fact->columns.size();
+  view.known = walk_view(behind->definition, view) && view.columns.size() == fact->columns.size();
   state_.names.exchange_pending(move);
   state_.names.exchange_path(std::move(path));
   state_.way = std::move(way);
@@ -58,7 +65,8 @@ const ViewLineage& Query::look_into_view(const FactPtr& fact) {
 
 std::shared_ptr<const Outputs> Query::view_outputs(int use) {
   FactPtr fact = uses_[use].fact;
-  if ((fact->kind != 'v' && fact->kind != 'm') || fact->definition.empty()) return nullptr;
+  bool system = fact->schema == "pg_catalog" || fact->schema == "information_schema";
+  if ((fact->kind != 'v' && fact->kind != 'm') || system || fact->columns.empty()) return nullptr;
   const ViewLineage& view = look_into_view(fact);
   if (!view.known) return nullptr;
   uses_[use].own = true;  // what the view is made of stands for it

@@ -26,6 +26,9 @@ inline constexpr uint32_t kScramIterationsMax = 1'000'000;     ///< more would s
 inline constexpr size_t kPgInFlightMax = 65'536;               ///< messages awaiting an answer, one flow
 inline constexpr size_t kRecordParameterBytesMax = 1'024;      ///< of one Bind value in the record
 inline constexpr size_t kPgNamesMax = 16'384;                  ///< prepared statements and portals, one flow
+inline constexpr size_t kPgJudgedMax = 64;                     ///< texts whose judgement a flow remembers
+inline constexpr size_t kPgJudgedTextBytesMax = 2'048;         ///< of one of them; longer ones are not remembered
+inline constexpr int64_t kRecordSameAsMaxAgeMs = 60'000;       ///< an entry stands in full again after that
 inline constexpr int64_t kCatalogueFactMaxAgeMs = 1'000;       ///< how long DDL of other sessions may go unseen
 inline constexpr int kFactRoundsMax = 16;                      ///< look-ups for one operation; after that, deny
 

@@ -28,8 +28,8 @@ class SchemaText {
 
   /// "line 12: syntax error", one for each statement left out.
   const std::vector<std::string>& not_understood() const;
-  /// "schema.name" of every relation that is made, sorted.
-  std::vector<std::string> relations() const;
+  /// Every relation that is made, sorted.
+  std::vector<RelationName> relations() const;
 
   struct State;  ///< private: userspace/sql/schema_state.h
 

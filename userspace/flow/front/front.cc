@@ -18,7 +18,7 @@ class Front final : public Flow {
   void start(const Now& now, Actions& actions) override {
     life_.open_session(now, actions);
     LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
-    model::Decision decision = life_.decide(connect.operation, now);
+    model::Decision decision = life_.decide(*connect.operation, now);
     if (life_.match().other) {
       decision.outcome = model::Outcome::deny;
       decision.causes = {

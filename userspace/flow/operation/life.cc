@@ -52,12 +52,14 @@ void OperationLife::close_session(std::string reason, const Now& now, Actions& a
   append(model::SessionClosed{std::move(reason), bytes_to_agent_, bytes_to_target_}, now, actions);
 }
 
-LiveOperation& OperationLife::open(model::OperationBody body, model::OperationId parent, const Now& now) {
+LiveOperation& OperationLife::open(std::shared_ptr<const model::Operation> operation, model::OperationId parent,
+                                   const Now& now) {
   const model::OperationId id = next_id_++;
-  LiveOperation& live = live_[id];
-  live.operation = {.id = id, .parent = parent, .target = target_name_, .body = std::move(body)};
+  LiveOperation& live = live_.emplace(id);
+  live.id = live.result.id = id;
+  live.parent = parent;
+  live.operation = std::move(operation);
   live.opened_monotonic_ns = now.monotonic_ns;
-  live.result.id = id;
   return live;
 }
 
@@ -68,22 +70,27 @@ model::Decision OperationLife::decide(const model::Operation& operation, const N
   return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
 }
 
-void OperationLife::judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now,
-                          Actions& actions) {
-  live.decision = std::move(decision);
-  if (live.decision.outcome == model::Outcome::allow) admit(live, now, actions);
-  model::OperationDecided entry{.id = live.operation.id,
-                                .parent = live.operation.parent,
-                                .kind = std::string(model::kind_of(live.operation)),
+void OperationLife::judge(LiveOperation& live, std::shared_ptr<const model::Decision> decision, RecordText text,
+                          const Now& now, Actions& actions) {
+  live.decision = decision;
+  if (decision->outcome == model::Outcome::allow) admit(live, now, actions);
+  const model::Decision& judged = *live.decision;
+  model::OperationDecided entry{.id = live.id,
+                                .parent = live.parent,
+                                .kind = std::string(model::kind_of(*live.operation)),
                                 .statement = std::move(text.statement),
                                 .shape = std::move(text.shape),
                                 .parameters = std::move(text.parameters),
-                                .outcome = live.decision.outcome,
-                                .causes = live.decision.causes,
-                                .masks = describe_masks(live.decision.obligations)};
-  if (const auto* sql = std::get_if<model::Sql>(&live.operation.body)) entry.effects = sql->effects;
+                                .outcome = judged.outcome,
+                                .same_as = text.same_as};
+  if (text.same_as == 0)
+    if (const auto* sql = std::get_if<model::Sql>(&live.operation->body)) entry.effects = sql->effects;
+  if (text.same_as == 0 || live.decision != decision) {  // else neither is repeated
+    entry.causes = judged.causes;
+    entry.masks = describe_masks(judged.obligations);
+  }
   append(std::move(entry), now, actions);
-  switch (live.decision.outcome) {
+  switch (judged.outcome) {
     case model::Outcome::allow:
       live.stage = Stage::released;
       break;
@@ -93,7 +100,7 @@ void OperationLife::judge(LiveOperation& live, model::Decision decision, RecordT
     case model::Outcome::hold:
       live.stage = Stage::held;
       live.hold_deadline_ns = now.monotonic_ns + limits::kHoldTimeoutMs * kNanosPerMilli;
-      actions.add(Ask{live.operation.id, live.decision});
+      actions.add(Ask{live.id, judged});
       actions.add(Wake{live.hold_deadline_ns});
       break;
   }
@@ -105,24 +112,26 @@ void OperationLife::answer(LiveOperation& live, bool approved, const std::string
   refresh();
   live.hold_deadline_ns = 0;
   // What was true when it was held may not be any more: an approval never outlives its rule.
-  const model::Decision again = decide(live.operation, now);
+  const model::Decision again = decide(*live.operation, now);
   const bool allowed = approved && again.outcome != model::Outcome::deny;
   // Masks and limits of today, not of when it was asked.
+  model::Decision& decision = live.own_decision();
   if (again.outcome == model::Outcome::deny)
-    live.decision = again;
+    decision = again;
   else
-    live.decision.obligations = again.obligations;
-  live.decision.outcome = allowed ? model::Outcome::allow : model::Outcome::deny;
-  live.decision.causes.push_back(
+    decision.obligations = again.obligations;
+  decision.outcome = allowed ? model::Outcome::allow : model::Outcome::deny;
+  decision.causes.push_back(
       {.rule = "hold", .text = approved ? fmt::format("approved by {}", by) : fmt::format("held, and {}", by)});
   live.holds_lifted = approved;
   if (allowed) admit(live, now, actions);
-  live.stage = live.decision.outcome == model::Outcome::allow ? Stage::released : Stage::refused;
-  append(model::OperationDecided{.id = live.operation.id,
-                                 .parent = live.operation.parent,
-                                 .kind = std::string(model::kind_of(live.operation)),
-                                 .outcome = live.decision.outcome,
-                                 .causes = live.decision.causes},
+  live.stage = live.decision->outcome == model::Outcome::allow ? Stage::released : Stage::refused;
+  append(model::OperationDecided{.id = live.id,
+                                 .parent = live.parent,
+                                 .kind = std::string(model::kind_of(*live.operation)),
+                                 .outcome = live.decision->outcome,
+                                 .causes = live.decision->causes,
+                                 .same_as = live.id},
          now, actions);
 }
 
@@ -132,13 +141,14 @@ void OperationLife::admit(LiveOperation& live, const Now& now, Actions& actions)
   if (!used_up) return;
   const model::Outcome then = used_up->limit->then;
   refuse_by_limit(live, std::move(*used_up));
-  live.decision.outcome = then;
+  live.own_decision().outcome = then;
 }
 
 void OperationLife::refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp used_up) {
-  live.decision.outcome = model::Outcome::deny;
-  live.decision.causes = {std::move(used_up.cause)};
-  live.decision.hint = std::move(used_up.hint);
+  model::Decision& decision = live.own_decision();
+  decision.outcome = model::Outcome::deny;
+  decision.causes = {std::move(used_up.cause)};
+  decision.hint = std::move(used_up.hint);
 }
 
 void OperationLife::end(LiveOperation& live, const Now& now, Actions& actions) {
@@ -160,18 +170,15 @@ std::vector<LiveOperation*> OperationLife::no_longer_allowed(const Now& now) {
   std::vector<LiveOperation*> out;
   for (auto& [id, live] : live_) {
     if (live.stage != Stage::released) continue;
-    model::Decision again = decide(live.operation, now);
+    model::Decision again = decide(*live.operation, now);
     if (again.outcome == model::Outcome::allow) continue;
-    live.decision = std::move(again);
+    live.decision = std::make_shared<model::Decision>(std::move(again));
     out.push_back(&live);
   }
   return out;
 }
 
-LiveOperation* OperationLife::find(model::OperationId id) {
-  auto found = live_.find(id);
-  return found == live_.end() ? nullptr : &found->second;
-}
+LiveOperation* OperationLife::find(model::OperationId id) { return live_.find(id); }
 
 void OperationLife::append(model::RecordBody body, const Now& now, Actions& actions) {
   if (!record_trouble_.empty()) return;

@@ -11,10 +11,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "flow/operation/limit_leases.h"
+#include "flow/operation/recycled_map.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/model/decision.h"
 #include "sallyport/model/operation.h"
@@ -29,17 +29,28 @@ struct RecordText {
   std::string statement;
   std::string shape;
   std::vector<std::string> parameters;
+  /// An operation of the same effects and decision whose entry stands in the record: its text is not repeated. 0: none.
+  model::OperationId same_as = 0;
 };
 
 struct LiveOperation {
-  model::Operation operation;
-  model::Decision decision;
+  model::OperationId id = 0;
+  model::OperationId parent = 0;                      ///< 0: the connection
+  std::shared_ptr<const model::Operation> operation;  ///< what it does; others that do the same share it
+  std::shared_ptr<const model::Decision> decision;    ///< null until judged; shared likewise, see own_decision()
   Stage stage = Stage::opened;
   int64_t opened_monotonic_ns = 0;
   int64_t hold_deadline_ns = 0;  ///< monotonic; 0: not held
   uint64_t statements = 0;       ///< how many it counts as when it is released; 0: limits do not concern it
   bool holds_lifted = false;     ///< a human approved it
   model::OperationEnded result;  ///< grows while it runs
+
+  /// Its decision, to be changed.
+  model::Decision& own_decision() {
+    auto own = decision ? std::make_shared<model::Decision>(*decision) : std::make_shared<model::Decision>();
+    decision = own;
+    return *own;
+  }
 };
 
 class OperationLife {
@@ -54,7 +65,14 @@ class OperationLife {
   void close_session(std::string reason, const Now& now, Actions& actions);
 
   /// Opens an operation; the reference holds until it is ended.
-  LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now);
+  LiveOperation& open(std::shared_ptr<const model::Operation> operation, model::OperationId parent, const Now& now);
+  LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now) {
+    return open(make_operation(std::move(body)), parent, now);
+  }
+  /// An operation on this flow's target.
+  std::shared_ptr<const model::Operation> make_operation(model::OperationBody body) const {
+    return std::make_shared<model::Operation>(model::Operation{.target = target_name_, .body = std::move(body)});
+  }
   /// Decides by the current facts. Pure: nothing is opened or recorded.
   model::Decision decide(const model::Operation& operation, const Now& now) const;
   /// The limits in force from now on.
@@ -64,14 +82,18 @@ class OperationLife {
     if (limits_.empty()) return true;
     auto used_up = limits_.spend(rows, bytes, live.holds_lifted, now, actions);
     if (used_up) refuse_by_limit(live, std::move(*used_up));
-    return live.decision.outcome == model::Outcome::allow;
+    return live.decision->outcome == model::Outcome::allow;
   }
   /// At every Tick.
   void give_back_leases(const Now& now, Actions& actions) { limits_.give_back_old(now, actions); }
 
   /// Gives an operation its decision and records it. One that is allowed and counts is held or denied all the same
   /// when a limit is used up. An outcome of hold asks a human and sets a deadline.
-  void judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now, Actions& actions);
+  void judge(LiveOperation& live, std::shared_ptr<const model::Decision> decision, RecordText text, const Now& now,
+             Actions& actions);
+  void judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now, Actions& actions) {
+    judge(live, std::make_shared<model::Decision>(std::move(decision)), std::move(text), now, actions);
+  }
   /// A human's answer or the deadline: held becomes released or refused, and is recorded.
   void answer(LiveOperation& live, bool approved, const std::string& by, const Now& now, Actions& actions);
   /// Writes the outcome and forgets the operation.
@@ -113,7 +135,7 @@ class OperationLife {
   model::SessionId session_;
   uint64_t sequence_ = 0;
   model::OperationId next_id_ = 0;
-  std::unordered_map<model::OperationId, LiveOperation> live_;
+  RecycledMap<model::OperationId, LiveOperation> live_;
   uint64_t bytes_to_agent_ = 0;
   uint64_t bytes_to_target_ = 0;
   bool closed_ = false;

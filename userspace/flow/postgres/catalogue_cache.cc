@@ -48,7 +48,7 @@ uint32_t oid_of(const json& value) {
 }
 
 std::string qualify_operators(std::string_view text) {
-  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "||", "+", "<="};
+  static constexpr std::string_view kOperators[] = {"=", "<>", ">", ">>", "&", "|", "||", "+", "<=", "~", "!~"};
   std::string out;
   while (!text.empty()) {
     const size_t end = std::min(text.find_first_of(" \n", 1), text.size());
@@ -70,8 +70,8 @@ struct Part {
 
 /// Only what is asked for is in the question: the server plans it anew each time.
 std::string lookup_sql(const LookupRequest& request) {
-  static const Part kRelations(kLookupRelations), kRoutines(kLookupRoutines), kTypes(kLookupTypes),
-      kOperators(kLookupOperators), kOids(kLookupFunctionOids), kSchema(kLookupSchema);
+  static const Part kRelations(kLookupRelations), kBehind(kLookupBehind), kRoutines(kLookupRoutines),
+      kTypes(kLookupTypes), kOperators(kLookupOperators), kOids(kLookupFunctionOids), kSchema(kLookupSchema);
   std::string with, rows;
   auto ask = [&](bool wanted, const Part& part) {
     if (!wanted) return;
@@ -79,6 +79,7 @@ std::string lookup_sql(const LookupRequest& request) {
     rows.append(rows.empty() ? "" : "\nUNION ALL").append(part.rows);
   };
   ask(!request.facts.relations.empty(), kRelations);
+  ask(!request.facts.behind.empty(), kBehind);
   ask(!request.facts.functions.empty(), kRoutines);
   ask(!request.facts.types.empty(), kTypes);
   ask(!request.facts.operators.empty(), kOperators);
@@ -95,35 +96,6 @@ auto nth(const Set& set, size_t one_based) {
                                                    : set.end();
 }
 
-std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
-  auto fact = std::make_shared<sql::RelationFact>();
-  fact->found = true;
-  fact->oid = oid_of(row.at("oid"));
-  fact->temporary = row.at("temp").get<bool>();
-  fact->schema = fact->temporary ? "pg_temp" : row.at("schema").get<std::string>();
-  fact->name = row.at("name").get<std::string>();
-  fact->kind = row.at("kind").get_ref<const std::string&>().at(0);
-  if (row.at("hidden").is_number()) fact->hidden = row.at("hidden").get<uint8_t>();
-  if (row.at("columns").is_array())
-    for (const json& column : row.at("columns"))
-      fact->columns.push_back(column.is_string() ? column.get<std::string>() : "");
-  if (row.contains("generated") && row.at("generated").is_array())
-    for (const json& pair : row.at("generated"))
-      fact->generated.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
-  if (row.contains("definition") && row.at("definition").is_string())
-    fact->definition = row.at("definition").get<std::string>();
-  if (row.at("sequences").is_array())
-    for (const json& sequence : row.at("sequences")) fact->sequences.push_back(qualified(sequence));
-  if (row.at("up").is_array())
-    for (const json& ancestor : row.at("up")) fact->family.push_back(qualified(ancestor));
-  if (row.at("down").is_array())
-    for (const json& descendant : row.at("down")) {
-      fact->family.push_back(qualified(descendant));
-      fact->descendants.push_back(qualified(descendant));
-    }
-  return fact;
-}
-
 std::vector<sql::RelationName> names_from(const json& pairs) {
   std::vector<sql::RelationName> names;
   if (!pairs.is_array()) return names;
@@ -138,6 +110,67 @@ std::vector<std::string> texts_from(const json& values) {
   if (!values.is_array()) return texts;
   for (const json& value : values) texts.push_back(text_or_empty(value));
   return texts;
+}
+
+/// `row.at(key)` if it is a list, else none.
+const json& list_at(const json& row, const char* key) {
+  static const json kNone = json::array();
+  auto found = row.find(key);
+  return found != row.end() && found->is_array() ? *found : kNone;
+}
+
+std::shared_ptr<const sql::BehindFact> behind_from(const json& row) {
+  auto made = std::make_shared<sql::BehindFact>();
+  sql::BehindFact& fact = *made;
+  if (row.at("hidden").is_number()) fact.hidden = row.at("hidden").get<uint8_t>();
+  for (const json& each : list_at(row, "triggers"))
+    fact.runs.push_back({.commands = each.at(0).get<uint8_t>(),
+                         .what = each.at(1).get<std::string>(),
+                         .function = {each.at(2).get<std::string>(), each.at(3).get<std::string>()},
+                         .code = text_or_empty(each.at(4))});
+  for (const json& each : list_at(row, "code"))
+    fact.runs.push_back({.commands = each.at(0).get<uint8_t>(),
+                         .what = each.at(1).get<std::string>(),
+                         .code = text_or_empty(each.at(2))});
+  for (const json& each : list_at(row, "cascades"))
+    fact.cascades.push_back({.commands = each.at(0).get<uint8_t>(),
+                             .relation = {each.at(1).get<std::string>(), each.at(2).get<std::string>()},
+                             .removes = each.at(3).get<bool>()});
+  fact.definition = text_or_empty(row.at("definition"));
+  for (const json& option : list_at(row, "options")) {
+    const std::string text = text_or_empty(option);
+    if (!text.starts_with("security_invoker=")) continue;
+    const std::string value = text.substr(17);
+    fact.invoker_rights = value != "false" && value != "off" && value != "no" && value != "0";
+  }
+  return made;
+}
+
+std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
+  auto fact = std::make_shared<sql::RelationFact>();
+  fact->found = true;
+  fact->oid = oid_of(row.at("oid"));
+  fact->temporary = row.at("temp").get<bool>();
+  fact->schema = fact->temporary ? "pg_temp" : row.at("schema").get<std::string>();
+  fact->name = row.at("name").get<std::string>();
+  fact->kind = row.at("kind").get_ref<const std::string&>().at(0);
+  if (row.at("hidden").is_number()) fact->hidden = row.at("hidden").get<uint8_t>();
+  if (row.at("columns").is_array())
+    for (const json& column : row.at("columns"))
+      fact->columns.push_back(column.is_string() ? column.get<std::string>() : "");
+  if (row.at("sequences").is_array())
+    for (const json& sequence : row.at("sequences")) fact->sequences.push_back(qualified(sequence));
+  for (const json& pair : list_at(row, "generated"))
+    fact->generated.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+  for (const json& key : list_at(row, "keys")) fact->references.push_back(qualified(key));
+  if (row.at("up").is_array())
+    for (const json& ancestor : row.at("up")) fact->family.push_back(qualified(ancestor));
+  if (row.at("down").is_array())
+    for (const json& descendant : row.at("down")) {
+      fact->family.push_back(qualified(descendant));
+      fact->descendants.push_back(qualified(descendant));
+    }
+  return fact;
 }
 
 std::shared_ptr<const sql::Routine> routine_from(const json& row) {
@@ -176,6 +209,7 @@ bool CatalogueCache::expire(const Now& now) {
 
 void CatalogueCache::invalidate() {
   catalogue_.relations.clear();
+  catalogue_.behind.clear();
   catalogue_.functions.clear();
   catalogue_.types.clear();
   catalogue_.operators.clear();
@@ -203,7 +237,9 @@ void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
                                schemas(facts.types),
                                names(facts.types),
                                schemas(facts.operators),
-                               names(facts.operators)};
+                               names(facts.operators),
+                               schemas(facts.behind),
+                               names(facts.behind)};
   const std::vector<postgres::Value> parameters(std::begin(texts), std::end(texts));
   std::vector<uint32_t> types(parameters.size(), kTextArray);
   types[4] = kOidArray;
@@ -234,6 +270,10 @@ bool CatalogueCache::add_row(const postgres::DataRow& row) {
       auto name = nth(request_.facts.relations, object.at("i").get<size_t>());
       if (name == request_.facts.relations.end()) return false;
       incoming_.relations[*name] = relation_from(object);
+    } else if (what == "b") {
+      auto name = nth(request_.facts.behind, object.at("i").get<size_t>());
+      if (name == request_.facts.behind.end()) return false;
+      incoming_.behind[*name] = behind_from(object);
     } else if (what == "f") {
       auto name = nth(request_.facts.functions, object.at("i").get<size_t>());
       if (name == request_.facts.functions.end()) return false;
@@ -269,12 +309,15 @@ void CatalogueCache::finish(const Now& now) {
       absent->name = name.name;
       incoming_.relations[name] = std::move(absent);
     }
+  for (const sql::RelationName& name : request_.facts.behind)
+    incoming_.behind.try_emplace(name, std::make_shared<sql::BehindFact>(sql::BehindFact{.hidden = 0x1f}));
   for (const sql::RelationName& name : request_.facts.functions) incoming_.functions.try_emplace(name);
   for (const sql::RelationName& name : too_many_) incoming_.functions[name].routines.clear();
   for (const sql::RelationName& name : request_.facts.types) incoming_.types.try_emplace(name);
   for (const sql::RelationName& name : request_.facts.operators) incoming_.operators.try_emplace(name);
   for (uint32_t oid : request_.function_oids) incoming_functions_.try_emplace(oid);
   catalogue_.relations.merge(incoming_.relations);
+  catalogue_.behind.merge(incoming_.behind);
   catalogue_.functions.merge(incoming_.functions);
   catalogue_.types.merge(incoming_.types);
   catalogue_.operators.merge(incoming_.operators);
@@ -286,6 +329,7 @@ void CatalogueCache::finish(const Now& now) {
 
 void CatalogueCache::fail() {
   unavailable_.facts.relations.merge(request_.facts.relations);
+  unavailable_.facts.behind.merge(request_.facts.behind);
   unavailable_.facts.functions.merge(request_.facts.functions);
   unavailable_.facts.types.merge(request_.facts.types);
   unavailable_.facts.operators.merge(request_.facts.operators);
@@ -297,8 +341,9 @@ bool CatalogueCache::failed_for(const sql::Missing& missing) const {
     return std::ranges::any_of(wanted, [&](const auto& name) { return have.contains(name); });
   };
   const sql::Missing& facts = unavailable_.facts;
-  return any_in(missing.relations, facts.relations) || any_in(missing.functions, facts.functions) ||
-         any_in(missing.types, facts.types) || any_in(missing.operators, facts.operators);
+  return any_in(missing.relations, facts.relations) || any_in(missing.behind, facts.behind) ||
+         any_in(missing.functions, facts.functions) || any_in(missing.types, facts.types) ||
+         any_in(missing.operators, facts.operators);
 }
 
 }  // namespace sallyport::flow

@@ -81,47 +81,40 @@ void Conversation::read_facts(Turn& turn) {
 
 Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql::Source source, Turn& turn) {
   if (!front_) front_ = Front();
-  if (!front_->judged) {
-    if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
-    const auto encoding = connection_.parameters.find("client_encoding");
-    auto utf8 = to_utf8(text, encoding == connection_.parameters.end() ? "UTF8" : encoding->second);
-    front_->analysis =
-        utf8 ? analyse(*utf8, turn) : unknown_analysis("text is not in the client_encoding", text.size());
-    if (!front_->analysis) return Verdict::wait;
-    front_->text = utf8 ? std::move(*utf8) : "";
-    front_->effects = all_effects(*front_->analysis);
-    RecordText record = record_text(front_->text, *front_->analysis);
-    return decide({.source = source, .text = front_->text, .effects = front_->effects}, 0, std::move(record), turn);
+  if (front_->decided) return verdict_on(front_->operation);
+  if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
+  const auto encoding = connection_.parameters.find("client_encoding");
+  if (encoding == connection_.parameters.end() || is_utf8_encoding(encoding->second)) {
+    front_->judged = is_valid_utf8(text) ? understand(text, turn) : unreadable(text);
+  } else {
+    const auto utf8 = to_utf8(text, encoding->second);
+    front_->judged = utf8 ? understand(*utf8, turn) : unreadable(text);
   }
-  return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  if (!front_->judged) return Verdict::wait;
+  return decide(source, 0, {}, turn);
 }
 
 Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn) {
   if (!front_) front_ = Front();
-  if (front_->judged)
-    return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  if (front_->decided) return verdict_on(front_->operation);
   if (!transparent_) {
     // What runs is what the names mean now, not what they meant when it was parsed.
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
     if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
-    if (prepared.meaning != meaning_) {
-      auto analysis = analyse(prepared.text, turn);
-      if (!analysis) return Verdict::wait;
-      prepared.analysis = std::move(analysis);
-      prepared.effects = all_effects(*prepared.analysis);
+    if (prepared.meaning != meaning_ && prepared.judged->readable) {
+      auto judged = understand(prepared.judged->text(), turn);
+      if (!judged) return Verdict::wait;
+      prepared.judged = std::move(judged);
       prepared.meaning = meaning_;
     }
   }
-  front_->analysis = prepared.analysis;
-  RecordText record{.parameters = portal.parameters};
-  return decide({.source = model::Sql::Source::execute, .text = prepared.text, .effects = prepared.effects},
-                prepared.operation, std::move(record), turn);
+  front_->judged = prepared.judged;
+  return decide(model::Sql::Source::execute, prepared.operation, portal.parameters, turn);
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
   if (!front_) front_ = Front();
-  if (front_->judged)
-    return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  if (front_->decided) return verdict_on(front_->operation);
   const std::string* name = nullptr;
   if (!transparent_ && !(name = catalogue_.function_name(oid)) && !front_->facts_given_up &&
       front_->fact_rounds++ < limits::kFactRoundsMax) {
@@ -144,17 +137,60 @@ Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
   const std::string text = fmt::format("function call {}", effect.object);
   statement.effects.push_back(std::move(effect));
   analysis->statements.push_back(std::move(statement));
-  front_->effects = all_effects(*analysis);
-  front_->analysis = std::move(analysis);
-  return decide({.source = model::Sql::Source::function_call, .text = text, .effects = front_->effects}, 0,
-                {.statement = text, .shape = text}, turn);
+  analysis->shape = text;
+  front_->judged = std::make_shared<Judged>(
+      Judged{.operation = life_.make_operation(model::Sql{
+                 .source = model::Sql::Source::function_call, .text = text, .effects = all_effects(*analysis)}),
+             .analysis = analysis});
+  return decide(model::Sql::Source::function_call, 0, {}, turn);
+}
+
+Conversation::Verdict Conversation::verdict_on(model::OperationId operation) {
+  return life_.find(operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+}
+
+bool Conversation::standard_conforming_strings() const {
+  const auto found = connection_.parameters.find("standard_conforming_strings");
+  return found == connection_.parameters.end() || found->second == "on";
+}
+
+std::shared_ptr<Judged> Conversation::unreadable(std::string_view text) const {
+  auto analysis = unknown_analysis("text is not in the client_encoding", text.size());
+  auto operation = life_.make_operation(model::Sql{.effects = all_effects(*analysis)});
+  return std::make_shared<Judged>(
+      Judged{.operation = std::move(operation), .analysis = std::move(analysis), .readable = false});
+}
+
+/// Null: something is waited for.
+std::shared_ptr<Judged> Conversation::understand(std::string_view utf8, Turn& turn) {
+  if (!transparent_) {
+    if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
+    if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
+  }
+  const bool conforming = standard_conforming_strings();
+  if (auto known = judged_.find(utf8); known && known->meaning == meaning_ &&
+                                       known->transaction_moved == moved_in_transaction_ &&
+                                       known->standard_conforming_strings == conforming)
+    return known;
+  model::Sql sql{.text = std::string(utf8)};
+  names_.asked = false;
+  auto analysis = analyse(sql.text, turn);
+  if (!analysis) return nullptr;
+  sql.effects = all_effects(*analysis);
+  auto judged = std::make_shared<Judged>(Judged{.operation = life_.make_operation(std::move(sql)),
+                                                .analysis = std::move(analysis),
+                                                .meaning = meaning_,
+                                                .transaction_moved = moved_in_transaction_,
+                                                .standard_conforming_strings = conforming});
+  if (judged->analysis->parsed && !names_.asked) judged_.keep(judged);
+  return judged;
 }
 
 /// Null: something is waited for. Names of prepared statements from an older epoch are made current on the way.
 std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& text, Turn& turn) {
-  sql::Settings settings{.creation_schema = catalogue_.creation_schema(), .transaction_moved = moved_in_transaction_};
-  if (auto found = connection_.parameters.find("standard_conforming_strings"); found != connection_.parameters.end())
-    settings.standard_conforming_strings = found->second == "on";
+  sql::Settings settings{.standard_conforming_strings = standard_conforming_strings(),
+                         .creation_schema = catalogue_.creation_schema(),
+                         .transaction_moved = moved_in_transaction_};
   if (auto found = connection_.parameters.find("server_version"); found != connection_.parameters.end())
     std::from_chars(found->second.data(), found->second.data() + found->second.size(), settings.server_major);
   if (transparent_) {
@@ -178,10 +214,10 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
     if (names_.stale.empty()) return std::make_shared<sql::Analysis>(std::get<sql::Analysis>(std::move(result)));
     for (const std::shared_ptr<Prepared>& prepared : std::exchange(names_.stale, {})) {
       prepared->meaning = meaning_;  // first, so that a statement that executes itself ends here
-      auto again = analyse(prepared->text, turn);
+      if (!prepared->judged->readable) continue;
+      auto again = understand(prepared->judged->text(), turn);
       if (!again) return prepared->meaning = 0, nullptr;
-      prepared->effects = all_effects(*again);
-      prepared->analysis = std::move(again);
+      prepared->judged = std::move(again);
     }
   }
 }
@@ -223,23 +259,43 @@ void Conversation::start_lookup(LookupRequest request, Turn& turn) {
   turn.actions.send(connection_.upstream) += messages;
 }
 
-Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId parent, RecordText text, Turn& turn) {
-  LiveOperation& live = life_.open(std::move(sql), parent, turn.now);
-  live.statements = statements_to_count(std::get<model::Sql>(live.operation.body).source, *front_->analysis);
-  model::Decision decision = life_.decide(live.operation, turn.now);
-  forbid_unmaskable(std::get<model::Sql>(live.operation.body), front_->analysis.get(), decision);
-  life_.judge(live, std::move(decision), std::move(text), turn.now, turn.actions);
-  front_->operation = live.operation.id;
-  front_->judged = true;
-  switch (live.stage) {
-    case Stage::released:
-      return Verdict::released;
-    case Stage::held:
-      wait_for(Blocked::hold, turn);
-      return Verdict::wait;
-    default:
-      return Verdict::refused;
+Conversation::Verdict Conversation::decide(model::Sql::Source source, model::OperationId parent,
+                                           std::vector<std::string> parameters, Turn& turn) {
+  Judged& judged = *front_->judged;
+  LiveOperation& live = life_.open(judged.operation, parent, turn.now);
+  live.statements = statements_to_count(source, *judged.analysis);
+  decide_text(judged, turn);
+  const bool told = judged.recorded_as != 0 && turn.now.monotonic_ns - judged.recorded_monotonic_ns <
+                                                   limits::kRecordSameAsMaxAgeMs * kNanosPerMilli;
+  RecordText text;
+  if (!told) text = record_text(judged.text(), *judged.analysis);
+  text.parameters = std::move(parameters);
+  text.same_as = told ? judged.recorded_as : 0;
+  life_.judge(live, judged.decision, std::move(text), turn.now, turn.actions);
+  if (!told && live.decision == judged.decision) {
+    judged.recorded_as = live.id;
+    judged.recorded_monotonic_ns = turn.now.monotonic_ns;
   }
+  front_->operation = live.id;
+  front_->decided = true;
+  if (live.stage != Stage::held) return verdict_on(live.id);
+  wait_for(Blocked::hold, turn);
+  return Verdict::wait;
+}
+
+/// Leaves as it is a decision that still holds.
+void Conversation::decide_text(Judged& judged, Turn& turn) {
+  const uint64_t epoch = life_.facts().epoch;
+  if (judged.decision && judged.facts_epoch == epoch && life_.record_trouble().empty() &&
+      (judged.decision->expires_wall_ns == 0 || turn.now.wall_ns < judged.decision->expires_wall_ns))
+    return;
+  model::Decision decision = life_.decide(*judged.operation, turn.now);
+  forbid_unmaskable(judged.sql(), judged.analysis.get(), decision);
+  judged.tainted = sql::touches_masked(decision.obligations, judged.analysis->statements);
+  judged.decision = std::make_shared<model::Decision>(std::move(decision));
+  judged.facts_epoch = epoch;
+  judged.recorded_as = 0;
+  judged.masking.reset();
 }
 
 /// Ways out for which there is no mask yet: they are refused when a masked column is in reach.
@@ -287,22 +343,24 @@ std::optional<std::string> Conversation::hide(const sql::Literal& literal, std::
   return std::nullopt;
 }
 
-void Conversation::start_running(model::OperationId id, std::shared_ptr<const sql::Analysis> analysis,
-                                 std::string_view text) {
-  const LiveOperation& live = *life_.find(id);
-  Running& running = running_[id];
-  running.obligations = live.decision.obligations;
-  const bool touches = sql::touches_masked(running.obligations, analysis->statements);
+/// The operation at the front was released.
+Conversation::Running& Conversation::start_running() {
+  const model::OperationId id = front_->operation;
+  const std::shared_ptr<const model::Decision>& decision = life_.find(id)->decision;
+  Running& running = running_.emplace(id);
+  running.judged = front_->judged;
+  running.obligations = {decision, &decision->obligations};
+  const bool touches = decision == running.judged->decision
+                           ? running.judged->tainted
+                           : sql::touches_masked(decision->obligations, running.judged->analysis->statements);
   // What a transaction did may fail at its end: deferred constraints and triggers.
   masked_in_transaction_ |= touches;
-  running.tainted = touches || (masked_in_transaction_ && ends_transaction(*analysis));
-  if (!running.obligations.detect.empty()) running.detectors = detectors_;
-  running.reads_rows = must_read_rows(running.obligations);
-  for (const sql::Statement& statement : analysis->statements)
-    if (statement.name_change) running.text = std::string(text);
+  running.tainted = touches || (masked_in_transaction_ && ends_transaction(*running.judged->analysis));
+  if (!decision->obligations.detect.empty()) running.detectors = detectors_;
+  running.reads_rows = must_read_rows(decision->obligations);
   running.meaning = meaning_;
-  running.analysis = std::move(analysis);
   running.rows.id = id;
+  return running;
 }
 
 }  // namespace sallyport::flow

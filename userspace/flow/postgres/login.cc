@@ -93,7 +93,8 @@ void Login::on_changed(Turn& turn) {
   LiveOperation* connect = life.find(0);
   if (connect && !life.target() && connect->stage != Stage::refused) {
     connect->stage = Stage::refused;
-    connect->decision.causes = {{.rule = "no target", .text = "no target in policy lists this destination any more"}};
+    connect->own_decision().causes = {
+        {.rule = "no target", .text = "no target in policy lists this destination any more"}};
   }
   if (!cancel_raw_.empty() && connect && connect->stage == Stage::refused)
     return end_normally(connection_, "cancel request refused by policy", turn);

@@ -106,8 +106,8 @@ void Login::on_startup(const postgres::StartupMessage& startup, Turn& turn) {
     return refuse("28000", fmt::format("target {} requires TLS from its agents", life.target()->name),
                   "connect with sslmode=require", turn);
   LiveOperation& live = life.open(startup_operation(startup), 0, turn.now);
-  startup_operation_ = live.operation.id;
-  life.judge(live, life.decide(live.operation, turn.now), {.statement = describe_startup(startup)}, turn.now,
+  startup_operation_ = live.id;
+  life.judge(live, life.decide(*live.operation, turn.now), {.statement = describe_startup(startup)}, turn.now,
              turn.actions);
   after_judgement(turn);
 }
