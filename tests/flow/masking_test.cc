@@ -87,9 +87,10 @@ TEST(Masking, PredicatesAreRefusedUnlessTheMaskAllowsThem) {
   EXPECT_EQ(session.query(query), "E(42501) Z(I)");
   EXPECT_NE(report_field(session.raw, 'D').find("public.customers.email"), std::string::npos);
   EXPECT_NE(report_field(session.raw, 'H').find("predicates: allow"), std::string::npos);
-  for (const char* also : {"select name from customers order by ssn", "select count(*) from customers group by email",
-                           "select distinct email from customers", "select case when ssn > 'm' then 1 end from customers",
-                           "select c.name from customers c join orders o on o.item = c.email"})
+  for (const char* also :
+       {"select name from customers order by ssn", "select count(*) from customers group by email",
+        "select distinct email from customers", "select case when ssn > 'm' then 1 end from customers",
+        "select c.name from customers c join orders o on o.item = c.email"})
     EXPECT_EQ(session.query(also), "E(42501) Z(I)") << also;
   std::string allowed = policy_text(reading_customers());
   const std::string entry = "column: public.customers.email,";

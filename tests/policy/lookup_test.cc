@@ -130,9 +130,10 @@ TEST(Masks, PredicatesMustBeAllowedByEachThatNamesTheColumn) {
     const auto mask = [](std::string_view name, std::string_view rest) {
       return document("Mask", name, fmt::format("columns: [{{column: public.t.a, with: redact{}}}]", rest));
     };
-    const auto policy = load_text(mask("m", first) + mask("n", second) + document("Agent", "bot", "workload: [{exec: bot}]") +
-                                  document("Target", "db", "protocol: postgres, hosts: ['1.2.3.4:5432'], masks: [m, n]") +
-                                  entitlement("e", "allow: [{sql: {}}]"));
+    const auto policy =
+        load_text(mask("m", first) + mask("n", second) + document("Agent", "bot", "workload: [{exec: bot}]") +
+                  document("Target", "db", "protocol: postgres, hosts: ['1.2.3.4:5432'], masks: [m, n]") +
+                  entitlement("e", "allow: [{sql: {}}]"));
     return policy->judge("bot", "db", {}, 0).obligations->columns.at(0).predicates;
   };
   EXPECT_TRUE(allowed(", predicates: allow", ", predicates: allow"));

@@ -40,7 +40,8 @@ class Shown {
     add({fmt::format("{}.{}", column.relation, column.column),
          std::string(model::to_string(own ? column.with.strategy : mask.with.strategy)),
          own ? fmt::format("Mask {} names the column", column.mask)
-             : fmt::format("Mask {} names the column, and result column `{}` is made of it", column.mask, output.name)});
+             : fmt::format("Mask {} names the column, and result column `{}` is made of it", column.mask,
+                           output.name)});
     return true;
   }
   void add(ShownMask mask) {

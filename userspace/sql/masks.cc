@@ -188,11 +188,15 @@ std::optional<MaskRefusal> refused_by_masks(const Obligations& obligations, cons
     if (masked ? masked.mask->predicates && !masked.derived : !is_opaque(*origin.relation)) continue;
     const ColumnMask& mask = masked ? *masked.mask : obligations.columns.front();
     const std::string name = name_of(origin, masked.mask);
+    const std::string hint =
+        masked && !masked.derived
+            ? fmt::format("in Mask {}: columns: [{{column: {}.{}, with: {}, predicates: allow}}]", mask.mask,
+                          mask.relation, mask.column, model::to_string(mask.with.strategy))
+            : "leave the column out of conditions, joins and orders";
     return MaskRefusal{fmt::format("mask {}", mask.mask),
                        fmt::format("{} {}: to compare, join, group or sort by it tells its values", name,
                                    masked ? "is masked" : "may hold what is masked"),
-                       fmt::format("in Mask {}: columns: [{{column: {}.{}, with: {}, predicates: allow}}]", mask.mask,
-                                   mask.relation, mask.column, model::to_string(mask.with.strategy))};
+                       hint};
   }
   return std::nullopt;
 }

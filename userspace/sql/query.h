@@ -2,8 +2,8 @@
 // Walks SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and expressions of one statement, and notes what
 // they read, write and call. Split by subject over query.cc (SELECT, WITH), from.cc (FROM items),
 // columns.cc (column references), expression.cc, functions.cc (calls), types.cc (casts, operators), dml.cc,
-// routines.cc (what functions run), behind.cc (what lies behind relations), lineage.cc (where values go), views.cc (what
-// views are made of).
+// routines.cc (what functions run), behind.cc (what lies behind relations), lineage.cc (where values go), views.cc
+// (what views are made of).
 #pragma once
 
 #include <map>

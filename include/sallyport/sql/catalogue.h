@@ -48,8 +48,8 @@ struct RelationFact {
   std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
   /// Generated columns, each with one column that it is computed from.
   std::vector<std::pair<std::string, std::string>> generated;
-  std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
-  std::vector<std::string> references;   ///< "schema.name" of those in which foreign keys look up a new row's keys
+  std::vector<std::string> sequences;   ///< "schema.name" of those that defaults and identity columns advance
+  std::vector<std::string> references;  ///< "schema.name" of those in which foreign keys look up a new row's keys
 };
 
 /// What lies behind a relation: asked for when a statement does something of its `hidden`, or reads or writes a view.

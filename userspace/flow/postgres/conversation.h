@@ -178,7 +178,7 @@ class Conversation {
   size_t moving_lexing_ = 0;
   bool moved_in_transaction_ = false;
   bool masked_in_transaction_ = false;  ///< a statement that touches masked columns ran in it
-  bool transparent_ = false;  ///< policy allows whatever a statement may do, and masks nothing
+  bool transparent_ = false;            ///< policy allows whatever a statement may do, and masks nothing
   Blocked blocked_ = Blocked::no;
   bool unanswered_since_flush_ = false;
   bool batch_open_ = false;  ///< extended messages sent since the last Sync

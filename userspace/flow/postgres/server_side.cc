@@ -397,7 +397,8 @@ void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
     live->result.error = hide({}, message).value_or(message);
   }
   if (!withheld) return relay(frame.raw, turn);
-  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report, !running || may_raise(*running->judged->analysis));
+  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report,
+                         !running || may_raise(*running->judged->analysis));
 }
 
 void Conversation::on_notice(const Frame& frame, Turn& turn) {
