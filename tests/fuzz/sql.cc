@@ -33,6 +33,17 @@ std::shared_ptr<const sql::RelationFact> fact_of(const sql::RelationName& name) 
   return fact;
 }
 
+/// A view of the input's code, or a table with it in a trigger, a policy and a default, whose keys cascade to itself.
+std::shared_ptr<const sql::BehindFact> behind_of(const sql::RelationName& name, std::string_view code) {
+  auto behind = std::make_shared<sql::BehindFact>();
+  const std::string text(code);
+  behind->definition = text;
+  behind->invoker_rights = name.name.size() % 2 == 0;
+  behind->runs = {{15, "policy", {}, text}, {2, "trigger", {"public", "f"}, text}, {6, "default", {}, text}};
+  behind->cascades = {{12, name, true}};
+  return behind;
+}
+
 /// Functions of the input's code, in a language and with settings that the name chooses.
 sql::FunctionFact function_of(const sql::RelationName& name, std::string_view code) {
   const size_t kind = name.name.size() % 4;
@@ -76,6 +87,8 @@ void answer(const sql::Missing& missing, std::string_view code, sql::Catalogue& 
   must(!missing.empty(), "Missing lacks nothing");
   for (const sql::RelationName& name : missing.relations)
     must(catalogue.relations.emplace(name, fact_of(name)).second, "a relation was asked for twice");
+  for (const sql::RelationName& name : missing.behind)
+    must(catalogue.behind.emplace(name, behind_of(name, code)).second, "a relation was looked behind twice");
   for (const sql::RelationName& name : missing.functions)
     must(catalogue.functions.emplace(name, function_of(name, code)).second, "a function was asked for twice");
   for (const sql::RelationName& name : missing.types)

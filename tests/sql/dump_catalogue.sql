@@ -95,6 +95,9 @@ SELECT json_build_object('q', 'b', 'schema', CASE WHEN c.relpersistence = 't' TH
     CROSS JOIN LATERAL (VALUES (4, confupdtype, false), (8, confdeltype, confdeltype = 'c')) v(bits, does, removes)
     JOIN pg_class f ON f.oid = conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
     WHERE b.top = c.oid AND v.does IN ('c', 'n', 'd')), '[]'),
+  'foreign', (SELECT json_build_object('server', srvname, 'handler', p.prosrc, 'options', ftoptions)
+    FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver JOIN pg_foreign_data_wrapper w ON w.oid = srvfdw
+    JOIN pg_proc p ON p.oid = fdwhandler WHERE ftrelid = c.oid),
   'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN (SELECT top FROM below);
 

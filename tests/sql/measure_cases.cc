@@ -150,6 +150,12 @@ class FileCatalogue {
       behind->definition = row["definition"];
       for (const json& each : row["runs"]) behind->runs.push_back({each[0], each[1], {each[2], each[3]}, each[4]});
       for (const json& each : row["cascades"]) behind->cascades.push_back({each[0], {each[1], each[2]}, each[3]});
+      if (row["foreign"].is_object()) {
+        behind->wrapper = row["foreign"]["handler"];
+        behind->server = row["foreign"]["server"];
+        for (const json& option : row["foreign"].value("options", json::array()))
+          if (option.get<std::string>().starts_with("filename=")) behind->file = option.get<std::string>().substr(9);
+      }
       behind_[name] = std::move(behind);
     }
     if (row["q"] == "x") operators_[name] = {names_of(row["functions"])};

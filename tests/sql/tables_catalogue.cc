@@ -30,7 +30,8 @@ std::shared_ptr<const RelationFact> server_relation(const RelationName& name) {
     all.push_back(fact("pg_catalog", "pg_tables", {"schemaname", "tablename"}, 'v'));
     all.push_back(fact("public", "v", {"a"}, 'v'));
     all.push_back(fact("public", "mv", {"a"}, 'm'));
-    all.push_back(fact("public", "ft", {"a"}, 'f'));
+    for (const char* name : {"ft", "ft_file", "ft_program", "ft_remote"})
+      all.push_back(fact("public", name, {"a"}, 'f'));
     auto parent = fact("public", "parent", {"a", "b"}, 'p');
     parent->family = parent->descendants = {"public.child"};
     all.push_back(parent);
@@ -67,6 +68,9 @@ std::shared_ptr<const RelationFact> server_relation(const RelationName& name) {
 std::shared_ptr<const BehindFact> server_behind(const RelationName& name) {
   BehindFact behind;
   if (name.name == "watched") behind.hidden = RelationFact::on_insert | RelationFact::on_delete;
+  if (name.name == "ft_file") behind = {.wrapper = "file_fdw_handler", .server = "s", .file = "/etc/hosts"};
+  if (name.name == "ft_program") behind = {.wrapper = "file_fdw_handler", .server = "s", .program = "id"};
+  if (name.name == "ft_remote") behind = {.wrapper = "postgres_fdw_handler", .server = "elsewhere"};
   if (name.name == "guarded") behind.hidden = RelationFact::on_select;
   if (name.name == "v_ssn") behind.definition = "SELECT ssn FROM customers";
   if (name.name == "v_invoker") behind = {.definition = "SELECT ssn FROM v_ssn", .invoker_rights = true};
@@ -151,6 +155,9 @@ const std::vector<Row>& catalogue_rows() {
       {"SELECT a FROM v", "select read public.v(a); unknown read public.v"},
       {"SELECT a FROM mv", "select read public.mv(a); unknown read public.mv"},
       {"INSERT INTO ft VALUES (1)", "insert write public.ft(a); unknown write public.ft"},
+      {"SELECT a FROM ft_file", "select read public.ft_file(a); select read file /etc/hosts"},
+      {"SELECT a FROM ft_program", "select read public.ft_program(a); select execute program id"},
+      {"INSERT INTO ft_remote VALUES (1)", "insert write public.ft_remote(a); insert write other server elsewhere"},
       {"SELECT tablename FROM pg_tables", "select read pg_catalog.pg_tables(tablename)"},
       {"SELECT relname FROM pg_class WHERE oid = 'customers'::regclass",
        "select read pg_catalog.pg_class(oid,relname)"},

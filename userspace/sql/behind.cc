@@ -22,7 +22,7 @@ uint8_t Query::behind(const FactPtr& fact, uint8_t commands, Access access) {
     if (stored_elsewhere) view(fact, {}, commands, access);
     return fact->hidden;
   }
-  if (!state_.looked_behind.emplace(fact.get(), commands, state_.way).second) return 0;
+  if (!state_.looked_behind.emplace(fact.get(), commands, std::string(class_) + state_.way).second) return 0;
   Deeper deeper(state_, 8);
   if (!deeper) return 0;
   if (stored_elsewhere) view(fact, *known, commands, access);
@@ -59,7 +59,8 @@ void Query::view(const FactPtr& fact, const BehindFact& behind, uint8_t commands
   std::string object = object_name(*fact);
   std::string_view why = "its query is not known";
   if (fact->kind == 'f') {
-    why = "another server or a file is behind it";
+    if (foreign(behind, access)) return;
+    why = "what is behind it is not known";
   } else if (!behind.definition.empty()) {
     bool instead = false;  // a trigger does what the command says
     for (const BehindFact::Runs& each : behind.runs)
@@ -72,6 +73,20 @@ void Query::view(const FactPtr& fact, const BehindFact& behind, uint8_t commands
   std::string_view word = fact->kind == 'v' ? "view" : fact->kind == 'm' ? "materialized view" : "foreign table";
   effects_.unknown(ObjectKind::relation, object, access,
                    std::string(word) + " " + object + ": what it reads is not known: " + std::string(why));
+}
+
+// What a foreign table stands for, as far as its wrapper is one of PostgreSQL's own.
+bool Query::foreign(const BehindFact& behind, Access access) {
+  if (behind.wrapper == "file_fdw_handler") {
+    bool program = !behind.program.empty();
+    if (!program && behind.file.empty()) return false;
+    effects_.add(class_, program ? ObjectKind::program : ObjectKind::file, program ? behind.program : behind.file,
+                 program ? Access::execute : access);
+    return true;
+  }
+  if (behind.wrapper != "postgres_fdw_handler" || behind.server.empty()) return false;
+  effects_.add(class_, ObjectKind::other, "server " + behind.server, access);
+  return true;
 }
 
 void Query::cascade(const FactPtr& fact, const BehindFact::Cascade& cascade) {

@@ -20,16 +20,23 @@ constexpr size_t kReadsMax = 20'000;  // columns that functions of one statement
 // unless they are listed.
 std::vector<std::string> schemas_of(std::string_view value) {
   std::vector<std::string> schemas;
-  while (!value.empty()) {
-    size_t quote = value.find_first_not_of(" ,");
-    if (quote == std::string_view::npos) break;
-    value.remove_prefix(quote);
-    size_t end = value[0] == '"' ? value.find('"', 1) : value.find(',');
-    std::string name(
-        value.substr(value[0] == '"' ? 1 : 0, end == std::string_view::npos ? end : end - (value[0] == '"')));
-    value.remove_prefix(std::min(value.size(), end == std::string_view::npos ? end : end + 1));
-    while (!name.empty() && name.back() == ' ') name.pop_back();
+  size_t at = 0;
+  while ((at = value.find_first_not_of(" ,\t\n", at)) != std::string_view::npos) {
+    std::string name;
+    if (value[at] == '"') {
+      for (++at; at < value.size(); ++at) {
+        if (value[at] == '"' && (at + 1 >= value.size() || value[at + 1] != '"')) break;
+        if (value[at] == '"') ++at;
+        name.push_back(value[at]);
+      }
+      ++at;
+    } else {
+      size_t end = std::min(value.find_first_of(" ,\t\n", at), value.size());
+      name = fold_setting(value.substr(at, end - at));
+      at = end;
+    }
     if (!name.empty()) schemas.push_back(std::move(name));
+    if (at >= value.size()) break;
   }
   auto lists = [&](std::string_view name) { return std::find(schemas.begin(), schemas.end(), name) != schemas.end(); };
   if (!lists("pg_catalog")) schemas.insert(schemas.begin(), "pg_catalog");

@@ -265,6 +265,7 @@ class Query {
   uint8_t behind(const FactPtr& fact, uint8_t commands, model::Access access);
   void runs(const FactPtr& fact, const BehindFact::Runs& runs);
   void view(const FactPtr& fact, const BehindFact& behind, uint8_t commands, model::Access access);
+  bool foreign(const BehindFact& behind, model::Access access);
   void cascade(const FactPtr& fact, const BehindFact::Cascade& cascade);
 
   // routines.cc

@@ -66,6 +66,7 @@ Scope Query::code_scope(std::string_view name, const std::vector<std::string>& v
 bool Query::run_plpgsql(Inside& inside, std::string_view source, std::string_view name,
                         std::vector<std::string> variables, std::string_view& why) {
   state_.routine_bytes += source.size();
+  if (state_.routine_bytes > limits::kSqlRoutineBytesMax) return why = "it is longer than the limit", false;
   PlpgsqlCode code = cut_plpgsql(source, state_.standard_strings);
   why = code.why;
   if (!code.understood) return false;

@@ -75,6 +75,10 @@ struct BehindFact {
   std::vector<Cascade> cascades;
   std::string definition;       ///< of a view or materialized view: its query or CREATE statement; empty: not known
   bool invoker_rights = false;  ///< a view with security_invoker
+  std::string wrapper;          ///< of a foreign table: pg_proc.prosrc of the handler, if that is in C
+  std::string server;           ///< of a foreign table
+  std::string file;             ///< file_fdw
+  std::string program;          ///< file_fdw
 };
 
 /// A function, procedure, aggregate or window function outside pg_catalog. Its source is whatever its owner

@@ -137,6 +137,15 @@ std::shared_ptr<const sql::BehindFact> behind_from(const json& row) {
                              .relation = {each.at(1).get<std::string>(), each.at(2).get<std::string>()},
                              .removes = each.at(3).get<bool>()});
   fact.definition = text_or_empty(row.at("definition"));
+  if (auto found = row.find("foreign"); found != row.end() && found->is_object()) {
+    fact.server = text_or_empty(found->at("server"));
+    fact.wrapper = text_or_empty(found->at("handler"));
+    for (const json& option : list_at(*found, "options")) {
+      const std::string text = text_or_empty(option);
+      if (text.starts_with("filename=")) fact.file = text.substr(9);
+      if (text.starts_with("program=")) fact.program = text.substr(8);
+    }
+  }
   for (const json& option : list_at(row, "options")) {
     const std::string text = text_or_empty(option);
     if (!text.starts_with("security_invoker=")) continue;

@@ -14,7 +14,8 @@ namespace sallyport::flow {
 ///    "up":[["public","parent"]],"down":null}
 ///   {"q":"f","i":1,"more":false,"schema":…,"name":…,"source":…, … as sql::Routine} one for each routine
 ///   {"q":"t","i":1,"checks":null,"functions":[["public","f"]]}   {"q":"x","i":1,"functions":null}
-///   {"q":"b","i":1,"hidden":null,"triggers":null,"code":null,"cascades":null,"definition":null,"options":null}
+///   {"q":"b","i":1,"hidden":null,"triggers":null,"code":null,"cascades":null,"definition":null,"foreign":null,
+///    "options":null}
 ///   {"q":"o","oid":"870","schema":…,"name":…}
 ///   {"q":"s","schema":"public"}         current_schema()
 /// A relation is the one that PostgreSQL would choose now: the first in the session's own search
@@ -71,7 +72,8 @@ runs_code(i, bits) AS (
     OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
                LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
                WHERE a.attrelid = d.oid AND a.attnum > 0 AND NOT a.attisdropped
-                 AND (t.typtype = ANY ('{c,d}'::pg_catalog."char"[]) OR e.typtype = ANY ('{c,d}'::pg_catalog."char"[])))))sql",
+                 AND (t.typtype = ANY ('{c,d}'::pg_catalog."char"[])
+                   OR e.typtype = ANY ('{c,d}'::pg_catalog."char"[])))))sql",
                                                 R"sql(
 SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', w.nspname, 'name', w.relname,
   'kind', w.relkind, 'temp', w.temp,
@@ -160,7 +162,8 @@ code(i, bits, what, text) AS (
 cascades(i, bits, nsp, name, removes) AS (
   SELECT d.i, v.bits, CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END, c.relname, v.removes
   FROM below d JOIN pg_catalog.pg_constraint f ON f.confrelid = d.oid AND f.contype = 'f'
-  CROSS JOIN LATERAL (VALUES (4, f.confupdtype, false), (8, f.confdeltype, f.confdeltype = 'c')) AS v(bits, does, removes)
+  CROSS JOIN LATERAL (VALUES (4, f.confupdtype, false),
+                             (8, f.confdeltype, f.confdeltype = 'c')) AS v(bits, does, removes)
   JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE v.does = ANY ('{c,n,d}'::pg_catalog."char"[])))sql",
                                              R"sql(
@@ -173,6 +176,12 @@ SELECT pg_catalog.json_build_object('q', 'b', 'i', w.i,
   'cascades', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(k.bits, k.nsp, k.name, k.removes))
                FROM cascades k WHERE k.i = w.i),
   'definition', CASE WHEN (w.relkind = 'v' OR w.relkind = 'm') THEN pg_catalog.pg_get_viewdef(w.oid) END,
+  'foreign', (SELECT pg_catalog.json_build_object('server', s.srvname, 'handler', p.prosrc, 'options', t.ftoptions)
+              FROM pg_catalog.pg_foreign_table t JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
+              JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw
+              JOIN pg_catalog.pg_proc p ON p.oid = f.fdwhandler
+              JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname = 'c'
+              WHERE t.ftrelid = w.oid),
   'options', (SELECT pg_catalog.to_json(c.reloptions) FROM pg_catalog.pg_class c WHERE c.oid = w.oid))::pg_catalog.text
 FROM looked w)sql"};
 
