@@ -194,8 +194,10 @@ void Query::qualified(std::string_view schema, std::string_view name, std::strin
   if (column == "*") return whole_row(*item, lineage);
   if (has(*item, column) != Has::no) return touch(*item, column, lineage);
   // t.name is also a call name(t) where t has no such column.
-  whole_row(*item, lineage);
-  field_or_function(column);
+  Lineage row;
+  whole_row(*item, row);
+  lineage.append(row);
+  field_or_function(column, row, lineage);
 }
 
 }  // namespace sallyport::sql

@@ -140,10 +140,11 @@ void Command::altered(const AlterTableCmd* command, const RangeVar* relation) {
     case AT_AddConstraint:
       if (const auto* constraint = pg::as<Constraint>(command->def)) constrained(constraint, relation, scope);
       return;
-    case AT_SetNotNull: {
-      const Scope& in = scope;
-      return query_.test(query_.column_lineage(in, pg::view(command->name)));
-    }
+    case AT_SetNotNull:
+      return query_.test(query_.column_lineage(scope, pg::view(command->name)));
+    case AT_DropExpression:  // it keeps its values, and nobody knows what they were made of
+      return moved(relation, pg::view(command->name));
+    case AT_ClusterOn:
     case AT_ValidateConstraint:  // of columns that are not looked up
       return named(nullptr);
     default:
@@ -172,10 +173,13 @@ void Command::constrained(const Constraint* constraint, const RangeVar* relation
 void Command::indexed(const IndexStmt* index) {
   if (index->relation == nullptr) return;
   Scope scope = query_.scope_of(index->relation, "create");
+  // Whether it can be made; or, of several columns, in which order an index-only scan gives the others.
+  bool tells =
+      index->unique || pg::Nodes(index->indexParams).size() + pg::Nodes(index->indexIncludingParams).size() > 1;
   for (const Node* node : pg::Nodes(index->indexParams)) {
     const auto* element = pg::as<IndexElem>(node);
     if (element == nullptr) continue;
-    if (index->unique && element->name != nullptr) query_.test(query_.column_lineage(scope, pg::view(element->name)));
+    if (tells && element->name != nullptr) query_.test(query_.column_lineage(scope, pg::view(element->name)));
     if (element->expr != nullptr) query_.test(query_.expression(element->expr, &scope, "create"));
   }
   query_.test(query_.expression(index->whereClause, &scope, "create"));  // it has a number of rows

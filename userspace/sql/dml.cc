@@ -144,6 +144,7 @@ void Query::insert_columns(const InsertStmt* insert, int use, int effect, const 
       link_literals(source->columns[index].lineage.literals, use, column);
       store(source->columns[index].lineage, use, column);
     }
+    if (!source->known) store(source->all());
     link_literals(source->rest.literals, use, column);
     store(source->rest);
   };

@@ -116,7 +116,7 @@ void Query::expr(const Node* node, const Scope* scope, Lineage& group) {
     case T_TypeCast: {
       const auto* cast = reinterpret_cast<const TypeCast*>(node);
       size_t doings = state_.doings;
-      type(cast->typeName);
+      type(cast->typeName, group);
       return argument(cast->arg, state_.doings != doings, scope, group);
     }
     case T_A_Indirection:
@@ -240,6 +240,7 @@ void Query::sublink(const SubLink* link, const Scope* scope, Lineage& group) {
   size_t doings = state_.doings;
   if (link->operName != nullptr) operator_name(link->operName, group);
   bool runs_code = state_.doings != doings;
+  ++state_.doings;  // statistics tell how often it ran
   argument(link->testexpr, runs_code, scope, group);
   Outputs outputs = statement(link->subselect, scope, scope == nullptr ? nullptr : scope->ctes);
   if (runs_code) store(outputs.all());
@@ -250,18 +251,20 @@ void Query::indirection(const A_Indirection* node, const Scope* scope, Lineage& 
   pg::Nodes parts(node->indirection);
   const auto* row = pg::as<ColumnRef>(node->arg);
   size_t next = 0;
+  Lineage value;
   if (row != nullptr && pg::Nodes(row->fields).size() == 1 && !parts.empty() && pg::as<String>(parts[0]) != nullptr) {
     // (t).column: the same as t.column where t is no column itself.
     std::string_view name = pg::text_of(pg::Nodes(row->fields)[0]);
     if (find_item({}, name, scope) != nullptr && !has_known_column(name, scope)) {
-      qualified({}, name, pg::text_of(parts[0]), scope, group);
+      qualified({}, name, pg::text_of(parts[0]), scope, value);
       next = 1;
     }
   }
-  if (next == 0) expr(node->arg, scope, group);
+  if (next == 0) expr(node->arg, scope, value);
+  group.append(value);
   for (; next < parts.size(); ++next) {
     if (pg::as<String>(parts[next]) != nullptr) {
-      field_or_function(pg::text_of(parts[next]));
+      field_or_function(pg::text_of(parts[next]), value, group);
     } else if (pg::as<A_Star>(parts[next]) == nullptr) {
       expr(parts[next], scope, group);
     }

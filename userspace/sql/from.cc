@@ -88,6 +88,11 @@ void Query::add_item(Scope& scope, const RangeVar* relation, std::string_view st
 
 std::shared_ptr<const Outputs> Query::renamed(const Outputs& outputs, const List* names) {
   auto result = std::make_shared<Outputs>(outputs);
+  if (!outputs.known && !pg::Nodes(names).empty()) {
+    // Names go by position, which nobody knows: each may be any.
+    result->rest = outputs.all();
+    result->columns.clear();
+  }
   size_t index = 0;
   for (const Node* name : pg::Nodes(names)) {
     if (index < result->columns.size()) {
@@ -213,6 +218,7 @@ void Query::join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_
     item.qualified_only = true;
     scope.items.push_back(std::move(item));
   }
+  scope.merged |= join->isNatural || join->usingClause != nullptr;
   if (!join->isNatural) return test(lineage);
   Outputs left;
   for (size_t i = begin; i < middle; ++i) {
@@ -261,6 +267,7 @@ void Query::join_alias(const JoinExpr* join, Scope& scope, size_t begin) {
       outputs->append(*item.outputs);
     }
   }
+  outputs->known &= !scope.merged;
   derived(scope, join->alias, std::move(outputs));
 }
 

@@ -58,6 +58,7 @@ Lineage Query::function(std::string_view schema, std::string_view name, std::str
   for (const FunctionFact* fact : reach.facts) {
     if (fact->routines.empty()) unknown_function(object, why + " is not known to be harmless");
     for (const auto& each : fact->routines) {
+      if (!is_harmless(*each)) ++state_.doings;  // what it does with its arguments is not followed
       effects_.add("call", ObjectKind::function, join_names(each->schema, each->name), Access::execute);
       run(*each, call, reads);
     }
@@ -86,14 +87,17 @@ void Query::setting(std::string_view name, std::string_view statement_class, std
 }
 
 // (x).name: a field of a row value, or name(x).
-void Query::field_or_function(std::string_view name) {
-  Lineage ignored;
+void Query::field_or_function(std::string_view name, const Lineage& value, Lineage& group) {
+  size_t doings = state_.doings;
   bool shadowed = state_.names.may_be_shadowed(name);
   if (is_builtin_impure_function(name) && !shadowed) {
-    builtin_call(name, nullptr, ignored);
+    builtin_call(name, nullptr, group);
   } else if (shadowed) {
-    function({}, name, "field or function");
+    group.append(function({}, name, "field or function"));
   }
+  if (does_something(name)) ++state_.doings;
+  if (state_.doings != doings) store(value);
+  if (returns_set(name)) test(value);
 }
 
 // Constants that are keys, passwords or connection strings whatever they stand beside.

@@ -191,6 +191,7 @@ void Query::Inside::adopt(Statement& inner) {
   if (inner.transaction_control) inner.moves_meaning = true;
   inner.computed_output = false;
   for (const model::Effect& effect : inner.effects) {
+    if (effect.access == Access::write || effect.statement_class == model::kUnknownClass) ++state_.doings;
     if (effect.kind != ObjectKind::relation || effect.access != Access::read) continue;
     for (const FactPtr& fact : inner.relations) {
       if (object_name(*fact) != effect.object) continue;

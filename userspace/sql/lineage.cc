@@ -26,6 +26,18 @@ Outputs Query::relation_outputs(const RangeVar* relation, const List* columns, s
   return chosen;
 }
 
+Lineage Query::column_lineage(const Scope& scope, std::string_view name) const {
+  Lineage lineage;
+  const Item& item = scope.items.front();
+  if (item.outputs == nullptr) {
+    lineage.columns.push_back({item.use, name});
+    return lineage;
+  }
+  for (const OutputColumn& column : item.outputs->columns)
+    if (column.name == name) return column.lineage;
+  return item.outputs->all();
+}
+
 std::vector<ColumnOrigin> Query::origins(const Lineage& lineage) const {
   std::vector<ColumnOrigin> out;
   out.reserve(lineage.columns.size());

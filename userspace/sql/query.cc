@@ -92,13 +92,7 @@ Outputs Query::select(const SelectStmt* select, const Scope* outer, Ctes* ctes) 
     test(outputs.all());
     test(right.all());
   }
-  for (size_t i = 0; i < outputs.columns.size(); ++i) {
-    outputs.columns[i].plain = false;
-    outputs.columns[i].lineage.append(right.rest);
-    if (i < right.columns.size()) outputs.columns[i].lineage.append(right.columns[i].lineage);
-  }
-  outputs.rest.append(right.all());
-  outputs.known &= right.known;
+  merge(outputs, right);
   if (top_) effects_.statement().computed_output = true;
   Scope scope;
   scope.parent = outer;
@@ -108,6 +102,21 @@ Outputs Query::select(const SelectStmt* select, const Scope* outer, Ctes* ctes) 
   predicate(select->limitOffset, &scope);
   predicate(select->limitCount, &scope);
   return outputs;
+}
+
+// The rows of another query below those of `outputs`: by position, as far as positions are known.
+void Query::merge(Outputs& outputs, const Outputs& below) {
+  bool known = outputs.known && below.known;
+  Lineage any;
+  if (!known) any = below.all();
+  for (size_t i = 0; i < outputs.columns.size(); ++i) {
+    OutputColumn& column = outputs.columns[i];
+    column.plain = false;
+    column.lineage.append(known ? below.rest : any);
+    if (known && i < below.columns.size()) column.lineage.append(below.columns[i].lineage);
+  }
+  outputs.rest.append(known ? below.rest : any);
+  outputs.known = known;
 }
 
 Outputs Query::values(const SelectStmt* select, const Scope* outer, Ctes* ctes) {
@@ -244,12 +253,7 @@ Outputs Query::recursive_union(const SelectStmt* body, const CommonTableExpr* ct
   seen->rest.columns.push_back({mark, "*"});
   entry.outputs = std::move(seen);
   Outputs right = statement(reinterpret_cast<const Node*>(body->rarg), outer, inner);
-  for (size_t i = 0; i < outputs.columns.size(); ++i) {
-    outputs.columns[i].plain = false;
-    outputs.columns[i].lineage.append(right.rest);
-    if (i < right.columns.size()) outputs.columns[i].lineage.append(right.columns[i].lineage);
-  }
-  outputs.rest.append(outputs.known ? right.rest : right.all());
+  merge(outputs, right);
   close_recursion(mark, outputs);
   if (!body->all) test(outputs.all());
   return outputs;
@@ -292,6 +296,7 @@ bool Query::star_target(const ResTarget* target, const Scope& scope, Outputs& ou
   if (fields.size() == 1) {
     for (const Item& item : scope.items)
       if (!item.hidden && !item.qualified_only) star(item, outputs);
+    outputs.known &= !scope.merged;
     return true;
   }
   std::string_view schema = fields.size() >= 3 ? pg::text_of(fields[fields.size() - 3]) : std::string_view();
@@ -364,6 +369,8 @@ std::string_view Query::output_name(const Node* node, int depth) {
         if (pg::as<String>(part) != nullptr) name = pg::text_of(part);
       return name.empty() ? output_name(row->arg, depth + 1) : name;
     }
+    case T_A_Expr:
+      return reinterpret_cast<const A_Expr*>(node)->kind == AEXPR_NULLIF ? "nullif" : "?column?";
     case T_TypeCast: {
       const auto* cast = reinterpret_cast<const TypeCast*>(node);
       std::string_view name = output_name(cast->arg, depth + 1);

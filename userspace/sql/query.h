@@ -67,8 +67,9 @@ struct TextState {
   /// Functions of the statement that is walked, each looked into once for each way to it, with what they read.
   std::map<std::pair<const Routine*, std::string>, std::vector<ColumnRead>> looked_into;
   std::map<const RelationFact*, ViewLineage> views;
-  size_t doings = 0;  ///< calls so far that may do more than compute
-  std::string way;    ///< the functions around that change whose rights count or how names are looked up
+  size_t doings = 0;               ///< calls so far that may do more than compute, or tell whether they were made
+  std::set<const Routine*> doers;  ///< functions looked into that do
+  std::string way;                 ///< the functions around that change whose rights count or how names are looked up
 };
 
 /// Counts how deep the walk is; false once it is too deep, and then the whole text is given up.
@@ -130,6 +131,7 @@ class Query {
   /// The effect of making a relation; later statements of the text know it.
   void create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns);
   void type(const TypeName* type);
+  void type(const TypeName* type, Lineage& reads);
   Lineage function(std::string_view schema, std::string_view name, std::string_view verb,
                    const FuncCall* call = nullptr);
   /// DO: code without a function.
@@ -140,11 +142,8 @@ class Query {
   void publish(const Outputs& outputs);
   /// The columns of a relation, or those of them that are named. Reads nothing.
   Outputs relation_outputs(const RangeVar* relation, const List* columns, std::string_view statement_class);
-  Lineage column_lineage(const Scope& scope, std::string_view name) {
-    Lineage lineage;
-    unqualified(name, &scope, lineage);
-    return lineage;
-  }
+  /// A column of the first item, borrowed with `name`. Reads nothing.
+  Lineage column_lineage(const Scope& scope, std::string_view name) const;
   /// Columns that decide something, columns whose values leave (Statement::tested, stored).
   void test(const Lineage& lineage) { tested_.append_columns(lineage); }
   void store(const Lineage& lineage) { stored_.append_columns(lineage); }
@@ -164,6 +163,7 @@ class Query {
   Outputs leaf(const SelectStmt* select, const Scope* outer, Ctes* ctes);
   Outputs values(const SelectStmt* select, const Scope* outer, Ctes* ctes);
   void set_operation_order(const SelectStmt* select, const Outputs& outputs, const Scope* outer);
+  static void merge(Outputs& outputs, const Outputs& below);
   void with(const WithClause* clause, const Scope* outer, Ctes& ctes);
   void make_cte(Ctes& ctes, size_t index);
   Outputs recursive_cte(const CommonTableExpr* cte, const Scope* outer, Ctes& ctes, size_t index);
@@ -244,7 +244,8 @@ class Query {
   void unknown_function(std::string object, std::string because);
   void sequence_call(std::string_view name, const Node* argument, model::Access access);
   void set_config_call(const FuncCall* call);
-  void field_or_function(std::string_view name);
+  /// (value).name may be a call of a function.
+  void field_or_function(std::string_view name, const Lineage& value, Lineage& group);
   void secret_arguments(const FuncCall* call, std::string_view name);
 
   // builtin_calls.cc
@@ -256,7 +257,7 @@ class Query {
   // types.cc
   void operator_name(const List* name, Lineage& reads);
   void named_operator(std::string_view schema, std::string_view name, Lineage& reads);
-  void named_type(std::string_view schema, std::string_view name);
+  void named_type(std::string_view schema, std::string_view name, Lineage& reads);
   void quiet_function(const RelationName& name, Lineage& reads);
   void fired_function(const RelationName& name, Lineage& reads);
   void reach_function(const RelationName& name, bool calls, Lineage& reads);

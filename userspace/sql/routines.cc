@@ -165,13 +165,15 @@ void Query::add_reads(const std::vector<ColumnRead>& from, Lineage& lineage) {
 
 void Query::run(const Routine& routine, const FuncCall* call, Lineage& lineage) {
   if (is_harmless(routine)) return;
-  ++state_.doings;
   if (routine.kind == 'a') {
+    ++state_.doings;
     for (const RelationName& part : routine.parts) quiet_function(part, lineage);
-    for (const RelationName& type : routine.types) named_type(type.schema, type.name);
+    for (const RelationName& type : routine.types) named_type(type.schema, type.name, lineage);
   } else if (routine.language == "sql" || routine.language == "plpgsql") {
     look_into(routine, lineage);
-  } else if (!library_call(routine, call, lineage)) {
+  } else {
+    ++state_.doings;
+    if (library_call(routine, call, lineage)) return;
     std::string object = join_names(routine.schema, routine.name);
     std::string because = "function " + object + " is written in " + routine.language + ", which is not looked into";
     unknown_function(std::move(object), std::move(because));
@@ -185,13 +187,16 @@ void Query::look_into(const Routine& routine, Lineage& lineage) {
   if (fresh) {
     std::vector<ColumnRead> reads;
     std::string_view why;
+    size_t doings = state_.doings;
     if (!run_routine(routine, reads, why)) {
       std::string object = join_names(routine.schema, routine.name);
       std::string because = "what function " + object + " does is not known: " + std::string(why);
       unknown_function(std::move(object), std::move(because));
     }
     known = std::move(reads);
+    if (state_.doings != doings || routine.language != "sql") state_.doers.insert(&routine);
   }
+  if (state_.doers.contains(&routine)) ++state_.doings;
   Lineage reads;
   add_reads(known, reads);
   if (routine.language != "sql") store(reads);  // variables are not followed
@@ -202,7 +207,8 @@ bool Query::run_routine(const Routine& routine, std::vector<ColumnRead>& reads, 
   if (state_.inside >= limits::kSqlRoutineDepthMax) return why = "functions call each other too deep", false;
   if (routine.source.empty()) return why = "its code is not known or too long", false;
   Inside inside(*this, &routine, reads, routine.definition ? Inside::session_names : Inside::own_names);
-  for (const RelationName& type : routine.types) named_type(type.schema, type.name);
+  Lineage ignored;
+  for (const RelationName& type : routine.types) named_type(type.schema, type.name, ignored);
   if (!routine.defaults.empty() && !inside.run("SELECT " + routine.defaults, Scope(), why)) return false;
   if (routine.language == "plpgsql") return run_plpgsql(inside, routine.source, routine.name, routine.parameters, why);
   Scope scope = code_scope(routine.name, routine.parameters);

@@ -100,6 +100,7 @@ struct Scope {
   Ctes* ctes = nullptr;  ///< WITH names that subqueries in expressions see
   std::vector<Item> items;
   size_t visible_from = 0;  ///< JOIN … ON sees only the join's own items
+  bool merged = false;      ///< a join with USING: `*` gives its columns once and in another order than the items'
 };
 
 /// Names of WITH lists, innermost first.
