@@ -85,7 +85,7 @@ TEST(Masking, PredicatesAreRefusedUnlessTheMaskAllowsThem) {
   const char* query = "select name from customers where email like 'a%'";
   session.server.replies[query] = {.fields = {column("name", kCustomersOid, 2)}, .rows = {{"Ann"}}};
   EXPECT_EQ(session.query(query), "E(42501) Z(I)");
-  EXPECT_NE(report_field(session.raw, 'D').find("public.customers.email"), std::string::npos);
+  EXPECT_NE(session.raw.find("public.customers.email is masked"), std::string::npos) << session.raw;
   EXPECT_NE(report_field(session.raw, 'H').find("predicates: allow"), std::string::npos);
   for (const char* also :
        {"select name from customers order by ssn", "select count(*) from customers group by email",
@@ -103,7 +103,9 @@ TEST(Masking, PredicatesAreRefusedUnlessTheMaskAllowsThem) {
 }
 
 TEST(Masking, WhatTheServerKeepsOfEveryColumnIsMasked) {
-  Customers session(policy_text(reading_customers() + "---\n" + entitlement("allow: [{sql: {}}]").substr(0)));
+  std::string policy = reading_customers();
+  policy.replace(policy.find("sql: {"), policy.size(), "sql: {}}]}\n");
+  Customers session(policy_text(policy));
   session.server.replies["select query, pid from pg_stat_activity"] = {.fields = {column("query"), column("pid")},
                                                                        .rows = {{"select 'ann@example.com'", "7"}}};
   EXPECT_EQ(session.query("select query, pid from pg_stat_activity"), "T(query,pid) D([redacted]|7) C(OK) Z(I)");

@@ -69,7 +69,7 @@ MASKED = [
     ("UPDATE shop.customers SET active = true WHERE id = 1 RETURNING ssn, upper(email)",
      "[redacted]|[redacted]\nUPDATE 1"),
     ("EXPLAIN (COSTS OFF) SELECT ssn FROM shop.customers", "[redacted]"),
-    ("SELECT DISTINCT query FROM pg_stat_activity WHERE pid = pg_backend_pid()", None),
+    ("SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()", "[redacted]"),
 ]
 
 REFUSED = [
@@ -151,7 +151,7 @@ class Masks(unittest.TestCase):
             with self.subTest(query):
                 done = machine.psql(query)
                 self.assertIn("ERROR:  42501", done.stderr)
-                self.assertRegex(done.stderr, "mask pii: .*(shop|pg_catalog)[.]")
+                self.assertRegex(done.stderr, "(shop|pg_catalog)[.a-z_]+ is masked")
                 self.assertNotRegex(done.stdout + done.stderr, SECRETS)
 
     def test_a_mask_may_allow_predicates(self):

@@ -87,6 +87,13 @@ void Command::definition_lineage(const Node* node) {
       query_.test(query_.expression(policy->with_check, &scope, "create"));
       return;
     }
+    case T_CreateCastStmt: {  // assignments and arguments will call it unasked
+      const ObjectWithArgs* function = cast<CreateCastStmt>(node)->func;
+      if (function == nullptr || state_.names.offline()) return;
+      QualifiedName name = qualified_name(function->objname);
+      if (state_.names.functions(name.schema, name.name).facts.empty()) return;
+      return query_.store(query_.function(name.schema, name.name, "cast function"));
+    }
     case T_ClusterStmt:  // rows come in another order
       if (cast<ClusterStmt>(node)->relation != nullptr)
         query_.test(query_.relation_outputs(cast<ClusterStmt>(node)->relation, nullptr, "cluster").all());
