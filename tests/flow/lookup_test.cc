@@ -123,7 +123,8 @@ TEST(Lookup, AShadowedFunctionIsNotTakenForTheBuiltinOne) {
 }
 
 TEST(Lookup, AFunctionMayDoWhatItsCodeMayDo) {
-  World world(policy_text("{sql: {statements: [select], tables: [public.customers]}}, {sql: {functions: [public.*]}}"));
+  World world(policy_text(entitlement(
+      "allow: [{sql: {statements: [select], tables: [public.customers]}}, {sql: {functions: ['public.*']}}]")));
   Session session(world);
   session.server.routines["reads"] = "SELECT name FROM public.customers";
   session.server.routines["deletes"] = "DELETE FROM public.customers";

@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sallyport/protocol/postgres/startup.h"
 #include "tests/flow/wire_text.h"
 
@@ -247,7 +249,8 @@ void ModelServer::run_lookup(const Portal& portal) {
           i + 1, functions[i], found->second));
   for (const std::string& oid : array_elements(portal.lookup[4]))
     row(fmt::format(R"({{"q":"o","oid":"{}","schema":"pg_catalog","name":"lower"}})", oid));
-  row(fmt::format(R"({{"q":"s","schema":"{}"}})", search_path_schema));
+  row(fmt::format(R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3"}})",
+                  search_path_schema, temporary_objects));
   append_command_complete(held_, "SELECT 1");
 }
 
@@ -311,7 +314,13 @@ std::string Session::answered() {
 
 std::string startup_packet(std::vector<std::pair<std::string, std::string>> more) {
   std::vector<std::pair<std::string, std::string>> parameters = {{"user", "app"}, {"database", "shop"}};
-  parameters.insert(parameters.end(), more.begin(), more.end());
+  for (auto& [name, value] : more) {
+    auto same = std::ranges::find(parameters, name, &std::pair<std::string, std::string>::first);
+    if (same != parameters.end())
+      same->second = value;
+    else
+      parameters.emplace_back(name, value);
+  }
   std::string out;
   append_startup_message(out, kProtocol30, parameters);
   return out;

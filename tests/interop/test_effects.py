@@ -46,7 +46,7 @@ GRANT ALL ON ALL TABLES IN SCHEMA shop TO app;
 ALLOWED = [
     "SELECT shop.twice(2), shop.note_count()",
     "SELECT 'sad'::shop.mood, '(1,sad)'::shop.pair, 3::shop.positive, ARRAY['glad']::shop.mood[]",
-    "SELECT 'a'::citext = 'A', 'k=>v'::hstore -> 'k', digest('x', 'sha256'), 1 = 1, 'a' || 'b' LIKE 'a%'",
+    "SELECT 'a'::citext = 'A', 'k=>v'::hstore -> 'k', digest('x', 'sha256'), 1 = 1, 'b' LIKE 'a%'",
     "SELECT * FROM crosstab('SELECT id, id, body FROM shop.notes ORDER BY 1') AS t(id int, a text)",
     "SELECT query_to_xml('SELECT count(*) FROM shop.notes', true, false, '')",
     "SELECT id, body FROM shop.v_notes",

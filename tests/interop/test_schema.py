@@ -91,10 +91,12 @@ def facts(rows):
     found = {}
     for row in rows:
         fact = json.loads(row)
+        if fact.pop("q", "r") != "r":
+            continue  # the same of functions, types and what lies behind relations
         if fact["kind"] in "iI" or fact["schema"] in ("pg_catalog", "information_schema", "pg_toast"):
             continue
         key = (fact["schema"], fact["name"])
-        found[key] = {name: sorted(value) if name in ("family", "descendants", "sequences") else value
+        found[key] = {name: sorted(value) if name in ("family", "descendants", "sequences", "references") else value
                       for name, value in fact.items() if name != "oid"}
         # A view's columns would need its query to be analysed; a dropped column is gone from a dump.
         found[key]["columns"] = [] if fact["kind"] in "vm" else [column for column in fact["columns"] if column]
@@ -114,6 +116,9 @@ class TextAndServer(unittest.TestCase):
         of_text = facts(read.stdout.splitlines())
         of_server = {key: fact for key, fact in of_server.items() if not key[1].startswith("tablefunc_")}
         self.assertGreater(len(of_server), 25)
+        # Defaults and generated columns that run nothing but pure built-in functions count for nothing in a text.
+        for name in ("orders", "made"):
+            of_server["app", name]["hidden"] &= ~6
         self.assertEqual(of_text, of_server)
 
     def test_a_dump_of_the_schema_gives_what_the_server_says(self):
@@ -145,8 +150,9 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(live["effects"][0]["columns"], ["email", "id", "name", "ssn"], done.stderr)
         self.assertEqual((done.returncode, live["decision"]), (0, "allow"))
 
-    def test_a_view_is_not_a_table(self):
-        self.assertIn("unknown", [effect["class"] for effect in self.live("SELECT id FROM app.people")[1]["effects"]])
+    def test_a_view_is_what_it_reads(self):
+        effects = self.live("SELECT id FROM app.people")[1]["effects"]
+        self.assertEqual([effect["object"] for effect in effects], ["app.people", "public.customers"])
 
     def test_the_environment_serves_as_dsn(self):
         done, answer = explain("SELECT id FROM app.orders", "--schema", "live", PGHOST=str(server.home),

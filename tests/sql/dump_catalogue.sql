@@ -21,8 +21,8 @@ own AS (
     | COALESCE((SELECT bit_or((CASE WHEN confdeltype IN ('c', 'n', 'd') THEN 8 ELSE 0 END)
         | (CASE WHEN confupdtype IN ('c', 'n', 'd') THEN 4 ELSE 0 END))
         FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f'), 0)
-    | CASE WHEN EXISTS (SELECT FROM pg_attrdef a WHERE adrelid = c.oid
-             AND pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$')
+    | CASE WHEN EXISTS (SELECT FROM pg_attrdef a JOIN calls ON classid = 'pg_attrdef'::regclass AND objid = a.oid
+             WHERE adrelid = c.oid)
         OR EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
              WHERE k.conrelid = c.oid OR k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
         OR EXISTS (SELECT FROM pg_index i JOIN calls ON classid = 'pg_class'::regclass AND objid = i.indexrelid

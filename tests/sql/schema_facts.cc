@@ -23,9 +23,9 @@ int main(int argc, char** argv) {
     schema->answer({.relations = {key}}, catalogue);
     const sql::RelationFact& fact = *catalogue.relations.at(key);
     const nlohmann::json row = {
-        {"schema", fact.schema},           {"name", fact.name},          {"kind", std::string(1, fact.kind)},
-        {"hidden", fact.hidden},           {"columns", fact.columns},    {"family", fact.family},
-        {"descendants", fact.descendants}, {"sequences", fact.sequences}};
+        {"schema", fact.schema},           {"name", fact.name},           {"kind", std::string(1, fact.kind)},
+        {"hidden", fact.hidden},           {"columns", fact.columns},     {"family", fact.family},
+        {"descendants", fact.descendants}, {"sequences", fact.sequences}, {"references", fact.references}};
     std::puts(row.dump().c_str());
   }
   for (const std::string& each : schema->not_understood()) std::fprintf(stderr, "%s\n", each.c_str());

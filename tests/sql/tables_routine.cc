@@ -174,6 +174,10 @@ const std::vector<Row>& routine_rows() {
       {"DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM public.orders LOOP EXECUTE 'SELECT ' || r.id; END LOOP; "
        "END $$",
        "select read public.orders(id); unknown execute other do block"},
+      {"DO $$ BEGIN CREATE TEMP TABLE fresh (x int); PERFORM x FROM fresh; END $$",
+       "create write pg_temp.fresh; select read pg_temp.fresh(x)"},
+      {"DO $$ BEGIN IF false THEN CREATE TEMP TABLE customers (ssn text); END IF; PERFORM ssn FROM customers; END $$",
+       "create write pg_temp.customers; unknown read customers(ssn,*)"},
       {"DO LANGUAGE plpython3u 'pass'", "unknown execute other do block"},
   };
   return rows;

@@ -21,14 +21,16 @@ inline constexpr std::array<Word, 2> kExec = {"name", "users"};
 inline constexpr std::array<Word, 2> kLoopback = {"local", "divert"};
 inline constexpr std::array<Word, 3> kLevels = {"observe", "guarded", "enforce"};
 
-inline constexpr std::array<Word, 9> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
-                                                "credential", "auth",  "masks",     "record"};
+inline constexpr std::array<Word, 10> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
+                                                 "credential", "auth",  "catalogue", "masks", "record"};
 inline constexpr std::array<Word, 1> kProtocols = {"postgres"};
 inline constexpr std::array<Word, 3> kTls = {"mode", "ca", "agent"};
 inline constexpr std::array<Word, 6> kTlsModes = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
 inline constexpr std::array<Word, 3> kAgentTls = {"off", "allow", "require"};
 inline constexpr std::array<Word, 2> kCredential = {"file", "verifier"};
 inline constexpr std::array<Word, 1> kAuth = {"min"};
+inline constexpr std::array<Word, 1> kCatalogue = {"credential"};
+inline constexpr std::array<Word, 1> kCatalogueCredential = {"file"};
 inline constexpr std::array<Word, 4> kAuthMethods = {"none", "password", "md5", "scram-sha-256"};
 inline constexpr std::array<Word, 1> kRecord = {"rows"};
 

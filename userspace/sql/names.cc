@@ -99,8 +99,7 @@ const typename Map::mapped_type* Names::fact(const Map& facts, std::set<Relation
 }
 
 std::shared_ptr<const BehindFact> Names::behind(const FactPtr& fact, std::string_view& doubt) {
-  auto made = made_.find({fact->schema, fact->name});
-  if (made != made_.end() && made->second == fact) doubt = "it is made by the text";
+  if (made(fact)) doubt = "it is made by the text";
   if (catalogue_.assume_plain) doubt = "there is no server to ask";
   if (!doubt.empty()) return nullptr;
   auto* known = this->fact(catalogue_.behind, missing_.behind, fact->schema, fact->name);

@@ -55,6 +55,11 @@ class Names {
   std::string_view creation_schema() const;
   /// A relation that a CREATE of this text makes. `kind` is pg_class.relkind.
   FactPtr create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns);
+  /// It is one that create() made.
+  bool made(const FactPtr& fact) const {
+    auto found = made_.find({fact->schema, fact->name});
+    return found != made_.end() && found->second == fact;
+  }
   /// From the next statement on nothing is known of relations of this bare name: renamed, dropped, given
   /// a trigger.
   void doubt(std::string_view name) { pending_doubts_.emplace_back(name); }

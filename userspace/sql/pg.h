@@ -105,6 +105,12 @@ const T* as(const void* node) {
   return static_cast<const T*>(node);
 }
 
+/// `node` as a T, whose tag was looked at before.
+template <class T>
+const T* cast(const Node* node) {
+  return reinterpret_cast<const T*>(node);
+}
+
 /// A string node's text, borrowed from the tree; empty if it is none.
 inline std::string_view text_of(const void* node) {
   const auto* string = as<String>(node);

@@ -23,7 +23,11 @@ void OperationLife::open_session(const Now& now, Actions& actions) {
   facts_ = services_.facts();
   session_ = services_.make_session_id(now);
   find_target();
-  const std::string protocol = target() ? target()->protocol : "opaque";
+  record_opened(now, actions);
+}
+
+void OperationLife::record_opened(const Now& now, Actions& actions) {
+  const std::string protocol = match_.target ? match_.target->protocol : "opaque";
   services_.describe(origin_.id, session_, target_name_, protocol);
   append(model::SessionOpened{.flow = origin_.id,
                               .principal = origin_.principal,
@@ -36,8 +40,29 @@ void OperationLife::open_session(const Now& now, Actions& actions) {
 }
 
 void OperationLife::find_target() {
-  match_ = facts_->policy->match_target(origin_.destination, facts_->hosts);
-  target_name_ = target() ? target()->name : "";
+  match_ = facts_->policy->match_target(origin_.destination, facts_->hosts, selector_);
+  if (target_name_.empty())
+    target_name_ = target() ? target()->name : "";
+  else if (target() && target()->name != target_name_)
+    moved_ = true;
+}
+
+void OperationLife::choose_target(policy::TargetSelector selector, const Now& now, Actions& actions) {
+  selector_ = std::move(selector);
+  if (match_.others.empty()) return;
+  find_target();
+  if (!target()) return;
+  if (LiveOperation* connect = find(0)) connect->operation = make_operation(connect->operation->body);
+  record_opened(now, actions);
+}
+
+model::Cause OperationLife::no_target() const {
+  if (!match_.others.empty())
+    return {.rule = "ambiguous target",
+            .text = fmt::format("{} is listed by the targets {}, and nothing said here fits just one of them",
+                                origin_.destination.to_string(), match_.names())};
+  if (moved_) return {.rule = "no target", .text = "the destination is another target's now: connect again"};
+  return {.rule = "no target", .text = "no target in policy lists this destination any more"};
 }
 
 void OperationLife::close_session(std::string reason, const Now& now, Actions& actions) {
@@ -67,29 +92,28 @@ model::Decision OperationLife::decide(const model::Operation& operation, const N
   if (!record_trouble_.empty())
     return {.causes = {
                 {.rule = "record", .text = fmt::format("the session record cannot be written: {}", record_trouble_)}}};
-  return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
+  if (match_.others.empty() || !std::holds_alternative<model::Connect>(operation.body))
+    return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
+  // Which Target it is will be said inside: the connection is allowed if it may be for one of them.
+  model::Operation on_one = operation;
+  on_one.target = match_.target->name;
+  model::Decision decision = facts_->policy->decide(origin_.principal, on_one, now.wall_ns);
+  for (const policy::Target* other : match_.others) {
+    if (decision.outcome != model::Outcome::deny) break;
+    on_one.target = other->name;
+    model::Decision next = facts_->policy->decide(origin_.principal, on_one, now.wall_ns);
+    next.causes.insert(next.causes.begin(), decision.causes.begin(), decision.causes.end());
+    decision = std::move(next);
+  }
+  return decision;
 }
 
 void OperationLife::judge(LiveOperation& live, std::shared_ptr<const model::Decision> decision, RecordText text,
                           const Now& now, Actions& actions) {
   live.decision = decision;
   if (decision->outcome == model::Outcome::allow) admit(live, now, actions);
+  record_decision(live, /*changed=*/live.decision != decision, std::move(text), now, actions);
   const model::Decision& judged = *live.decision;
-  model::OperationDecided entry{.id = live.id,
-                                .parent = live.parent,
-                                .kind = std::string(model::kind_of(*live.operation)),
-                                .statement = std::move(text.statement),
-                                .shape = std::move(text.shape),
-                                .parameters = std::move(text.parameters),
-                                .outcome = judged.outcome,
-                                .same_as = text.same_as};
-  if (text.same_as == 0)
-    if (const auto* sql = std::get_if<model::Sql>(&live.operation->body)) entry.effects = sql->effects;
-  if (text.same_as == 0 || live.decision != decision) {  // else neither is repeated
-    entry.causes = judged.causes;
-    entry.masks = describe_masks(judged.obligations);
-  }
-  append(std::move(entry), now, actions);
   switch (judged.outcome) {
     case model::Outcome::allow:
       live.stage = Stage::released;
@@ -104,6 +128,26 @@ void OperationLife::judge(LiveOperation& live, std::shared_ptr<const model::Deci
       actions.add(Wake{live.hold_deadline_ns});
       break;
   }
+}
+
+/// `changed`: the decision is not that of the entry which `text` names.
+void OperationLife::record_decision(const LiveOperation& live, bool changed, RecordText text, const Now& now,
+                                    Actions& actions) {
+  if (!record_trouble_.empty()) return;
+  auto& entry = actions.record<model::OperationDecided>(session_, sequence_++, now.wall_ns);
+  entry.id = live.id;
+  entry.parent = live.parent;
+  entry.kind = model::kind_of(*live.operation);
+  entry.statement = std::move(text.statement);
+  entry.shape = std::move(text.shape);
+  entry.parameters = std::move(text.parameters);
+  entry.outcome = live.decision->outcome;
+  entry.same_as = text.same_as;
+  if (text.same_as == 0)
+    if (const auto* sql = std::get_if<model::Sql>(&live.operation->body)) entry.effects = sql->effects;
+  if (text.same_as != 0 && !changed) return;
+  entry.causes = live.decision->causes;
+  entry.masks = describe_masks(live.decision->obligations);
 }
 
 void OperationLife::answer(LiveOperation& live, bool approved, const std::string& by, const Now& now,
@@ -153,9 +197,9 @@ void OperationLife::refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp use
 
 void OperationLife::end(LiveOperation& live, const Now& now, Actions& actions) {
   live.result.duration_ns = now.monotonic_ns - live.opened_monotonic_ns;
-  model::OperationEnded result = std::move(live.result);
-  live_.erase(result.id);
-  append(std::move(result), now, actions);
+  const model::OperationId id = live.id;
+  append(std::move(live.result), now, actions);
+  live_.erase(id);
 }
 
 bool OperationLife::refresh() {
@@ -179,10 +223,5 @@ std::vector<LiveOperation*> OperationLife::no_longer_allowed(const Now& now) {
 }
 
 LiveOperation* OperationLife::find(model::OperationId id) { return live_.find(id); }
-
-void OperationLife::append(model::RecordBody body, const Now& now, Actions& actions) {
-  if (!record_trouble_.empty()) return;
-  actions.add(Record{{session_, sequence_++, now.wall_ns, std::move(body)}});
-}
 
 }  // namespace sallyport::flow

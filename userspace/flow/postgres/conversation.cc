@@ -23,6 +23,7 @@ Conversation::Conversation(PostgresConnection& connection, Turn& turn)
   // Unguessable, so that the agent cannot make a portal of that name and have it executed.
   refused_portal_ = "refused by sallyport " + hex(life_.services().random_bytes(16));
   life_.refresh();
+  read_parameters();
   read_facts(turn);
   pump_server(turn);
   pump_agent(turn);
@@ -99,8 +100,7 @@ void Conversation::on_changed(Turn& turn) {
   life_.refresh();
   if (!life_.target()) {
     if (LiveOperation* connect = life_.find(0)) {
-      connect->own_decision().causes = {
-          {.rule = "no target", .text = "no target in policy lists this destination any more"}};
+      connect->own_decision().causes = {life_.no_target()};
       cut(*connect, turn);
     }
     return;

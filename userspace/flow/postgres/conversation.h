@@ -90,12 +90,15 @@ class Conversation {
   bool on_function_call(const postgres::Frame& frame, Turn& turn);
   bool on_describe(const postgres::Frame& frame, Turn& turn);
   void on_close(const postgres::Frame& frame, Turn& turn);
+  static ErrorText too_many_names();
+  static size_t names_made_by(const sql::Analysis& analysis);
+  bool has_room_for_names(const sql::Analysis& analysis) const;
   void on_copy_in(const postgres::Frame& frame, Turn& turn);
   static bool may_copy_in(const Running* running);
   bool begin_large(const postgres::Large& large, Turn& turn);
   void pass_large_agent(Turn& turn);
-  void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
-  bool push(postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
+  void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket&& ticket, Turn& turn);
+  bool push(postgres::InFlight::Kind kind, Ticket&& ticket, Turn& turn);
   void refuse(model::OperationId operation, ErrorText error, bool with_sync, Turn& turn);
   void refuse_decided(model::OperationId operation, bool with_sync, Turn& turn);
   std::vector<std::string> record_parameters(const postgres::Bind& bind, const Prepared& prepared) const;
@@ -105,25 +108,33 @@ class Conversation {
   // judgement.cc
   Verdict judge_text(std::string_view text, model::Sql::Source source, Turn& turn);
   Verdict judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn);
+  std::shared_ptr<Prepared> unseen(std::string what) const;
   Verdict judge_function(uint32_t oid, Turn& turn);
   Verdict verdict_on(model::OperationId operation);
   /// Null: the message must wait.
-  std::shared_ptr<Judged> understand(std::string_view utf8, Turn& turn);
+  std::shared_ptr<Judged> understand(std::string_view utf8, bool alike, Turn& turn);
   std::shared_ptr<Judged> unreadable(std::string_view text) const;
   std::shared_ptr<const sql::Analysis> analyse(const std::string& text, Turn& turn);
-  bool standard_conforming_strings() const;
+  void read_parameters();
   bool get_facts(LookupRequest request, Turn& turn);
-  Verdict decide(model::Sql::Source source, model::OperationId parent, std::vector<std::string> parameters, Turn& turn);
+  Verdict decide(model::Sql::Source source, std::string_view text, Turn& turn) {
+    return decide(source, text, 0, {}, turn);
+  }
+  Verdict decide(model::Sql::Source source, std::string_view text, model::OperationId parent,
+                 std::vector<std::string> parameters, Turn& turn);
+  RecordText record_text(const Judged& judged, std::string_view text, Turn& turn) const;
+  bool decision_holds(const Judged& judged, const Turn& turn) const;
   void decide_text(Judged& judged, Turn& turn);
   void forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis, model::Decision& decision) const;
-  RecordText record_text(const std::string& text, const sql::Analysis& analysis) const;
   std::optional<std::string> hide(const sql::Literal& literal, std::string_view value) const;
   static bool must_read_rows(const model::Obligations& obligations) {
     return !obligations.columns.empty() || !obligations.detect.empty() || obligations.record_rows_max > 0;
   }
   Running& start_running();
   void read_facts(Turn& turn);
-  void start_lookup(LookupRequest request, Turn& turn);
+  void start_lookup(LookupRequest request, uint64_t generation, Turn& turn);
+  std::shared_ptr<const SharedCatalogue> shared_catalogue(Turn& turn);
+  void drop_old_facts(Turn& turn);
 
   // server_side.cc
   void pump_server(Turn& turn);
@@ -169,8 +180,11 @@ class Conversation {
   uint64_t first_ticket_ = 1;
   RecycledMap<model::OperationId, Running> running_;
   JudgedTexts judged_;
+  bool utf8_ = true;        ///< client_encoding
+  sql::Settings settings_;  ///< what the server said of it
   SessionNames names_;
   CatalogueCache catalogue_;
+  std::optional<CatalogueId> catalogue_id_;  ///< none: the Target has no side connection
   model::Obligations in_force_;  ///< masks and limits of this agent on this target, whatever the statement
   std::shared_ptr<const mask::DetectorSet> detectors_;
   uint64_t meaning_ = 1;       ///< epoch of what names mean in this session
@@ -191,6 +205,7 @@ class Conversation {
   bool lookup_failed_ = false;
   bool agent_reading_ = true;
   int64_t expires_wall_ns_ = 0;  ///< the connection's decision must be taken again then
+  size_t names_coming_ = 0;      ///< by PREPARE and DECLARE in flight
   std::string refused_portal_;
 };
 

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -26,10 +28,18 @@ struct ResultShape {
   std::vector<std::string> columns;     ///< the names
 };
 
+/// A plain number that a text compares with something, at a place of bytes.
+struct Number {
+  uint32_t offset = 0;
+  uint32_t length = 0;
+  bool operator==(const Number&) const = default;
+};
+
 struct Judged {
   std::shared_ptr<const model::Operation> operation;  ///< text in UTF-8 and effects, as policy is asked about them
   std::shared_ptr<const sql::Analysis> analysis;      ///< of the text, by the facts of `meaning`
   bool readable = true;                               ///< false: not of its encoding, and unknown for ever
+  std::vector<Number> numbers;                        ///< of the text, once it is kept
   uint64_t meaning = 0;                               ///< the session's meaning epoch then
   bool transaction_moved = false;                     ///< sql::Settings then
   bool standard_conforming_strings = true;            ///< likewise
@@ -42,6 +52,7 @@ struct Judged {
   /// The operation whose entry in the record says all this. 0: none yet.
   model::OperationId recorded_as = 0;
   int64_t recorded_monotonic_ns = 0;
+  bool recorded_text = false;  ///< and its entry has this very text
 
   /// Of the last result, and what `decision` makes of its rows.
   std::shared_ptr<const ResultShape> shape;
@@ -51,18 +62,36 @@ struct Judged {
   const std::string& text() const { return sql().text; }
 };
 
-/// The texts used last, at most limits::kPgJudgedMax; long ones (kPgJudgedTextBytesMax) are not kept.
+/// The texts used last, at most limits::kPgJudgedMax; long ones (kPgJudgedTextBytesMax) are not kept. A text that
+/// differs from a known one only in numbers compared with something (`WHERE id = 7`) does the same, as far as anybody
+/// can tell: then the known one serves, if it is a plain reading or changing of rows. docs/performance.md has why.
 class JudgedTexts {
  public:
-  /// Null: not known.
-  std::shared_ptr<Judged> find(std::string_view text);
+  /// Null: not known. With `alike`, another text may be found whose numbers are others: see numbers().
+  std::shared_ptr<Judged> find(std::string_view text, bool alike);
   void keep(const std::shared_ptr<Judged>& judged);
+  /// Of the text that was looked for last.
+  const std::vector<Number>& numbers() const { return numbers_; }
 
  private:
-  using Order = std::list<std::shared_ptr<Judged>>;  ///< used last first
+  struct Entry {
+    std::string outline;  ///< the text without its numbers: the key
+    bool stands_for_alike = false;
+    std::shared_ptr<Judged> judged;
+  };
+  using Order = std::list<Entry>;  ///< used last first
+  void draw_outline(std::string_view text);
   void drop(Order::iterator place);
+
   Order order_;
-  std::unordered_map<std::string_view, Order::iterator> by_text_;
+  std::unordered_map<std::string_view, Order::iterator> by_outline_;
+  std::string outline_;  ///< of the text looked for last
+  std::vector<Number> numbers_;
 };
+
+/// sql::redact() of a text for which find() gave another, `judged`; `numbers` are its own.
+std::string redact_alike(
+    std::string_view text, const std::vector<Number>& numbers, const Judged& judged,
+    const std::function<std::optional<std::string>(const sql::Literal&, std::string_view)>& replace);
 
 }  // namespace sallyport::flow

@@ -17,7 +17,8 @@ namespace sallyport::flow {
 ///   {"q":"b","i":1,"hidden":null,"triggers":null,"code":null,"cascades":null,"definition":null,"foreign":null,
 ///    "options":null}
 ///   {"q":"o","oid":"870","schema":…,"name":…}
-///   {"q":"s","schema":"public"}         current_schema()
+///   {"q":"s","schema":"public","path":["pg_catalog","public"],"temp":false,"server":"…"}  current_schema(),
+///                                       current_schemas(true), whether the session has temporary objects
 /// A relation is the one that PostgreSQL would choose now: the first in the session's own search
 /// path. No to_regclass(): it raises on schemas without USAGE, which would end the transaction.
 /// `hidden` are the bits of sql::RelationFact::Hidden; in "b" those of rewrite rules, and what else a relation runs in
@@ -279,7 +280,16 @@ FROM pg_catalog.unnest($5::pg_catalog.oid[]) AS q(o)
 JOIN pg_catalog.pg_proc p ON p.oid = q.o
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace)sql"};
 
-inline constexpr LookupPart kLookupSchema = {"", R"sql(
-SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema())::pg_catalog.text)sql"};
+inline constexpr LookupPart kLookupSession = {"", R"sql(
+SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema(),
+  'path', pg_catalog.current_schemas(true), 'temp', pg_catalog.pg_my_temp_schema() <> 0::pg_catalog.oid,
+  'server', $server)::pg_catalog.text)sql"};
+
+/// What `$server` stands for: tells this start of this server, and the database, from all others, in numbers that no
+/// setting changes.
+inline constexpr const char* kServerIdentity = R"sql(pg_catalog.concat_ws('/',
+  pg_catalog.int8(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())),
+  pg_catalog.int8(pg_catalog.date_part('microseconds', pg_catalog.pg_postmaster_start_time())),
+  (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())))sql";
 
 }  // namespace sallyport::flow

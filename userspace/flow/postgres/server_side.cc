@@ -49,6 +49,7 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
         auto status = parse_parameter_status(frame.body);
         if (!status) return violation("target: " + status.error().what, turn), false;
         connection_.parameters[std::string(status->name)] = std::string(status->value);
+        read_parameters();
       }
       if (frame.type == backend::kNoticeResponse)
         on_notice(frame, turn);
@@ -100,6 +101,9 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_row(frame, ticket, turn);
     case backend::kRowDescription:
       return on_row_description(frame, ticket, turn);
+    case backend::kParseComplete:
+      if (LiveOperation* live = live_of(ticket)) live->result.tag = "parsed";
+      break;
     case backend::kNoData:
       if (ticket.portal) ticket.portal->described = true;
       break;
@@ -214,7 +218,11 @@ void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
     return relay(frame.raw, turn);
   }
   if (!running->masking) {
-    if (!ticket.portal || !ticket.portal->described) return cut(*live, turn);  // rows of unknown shape
+    if (!ticket.portal || !ticket.portal->described) {
+      live->own_decision().causes = {
+          {.rule = "mask", .text = "the columns of these rows are not known, so none can be masked"}};
+      return cut(*live, turn);
+    }
     static const auto kNoData = std::make_shared<const ResultShape>();
     running->shape = ticket.portal->shape ? ticket.portal->shape : kNoData;
     plan_masking(*running);
@@ -281,6 +289,7 @@ void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& 
   if (live) {
     if (!count_row(*live, frame.raw.size(), turn)) return;
     live->result.bytes_to_agent += frame.raw.size();
+    live->result.tag = "function call";
   }
   if (!running || !running->detectors) return relay(frame.raw, turn);
   auto response = parse_function_call_response(frame.body);
@@ -436,6 +445,8 @@ void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Tu
   if (!last && !broken_batch) return;
   blocked_ = Blocked::no;
   lookup_failed_ ? catalogue_.fail() : catalogue_.finish(turn.now);
+  if (!lookup_failed_ && catalogue_id_)
+    life_.services().want_shared(*catalogue_id_, catalogue_.path(), catalogue_.asked().facts);
   if (!broken_batch) return;
   // The server now skips to the agent's Sync, as it would after an error of the agent's own.
   append_error_response(turn.actions.send(kAgentLeg),
@@ -476,7 +487,7 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
   if (ticket.moves_meaning) {
     if (moving_meaning_ > 0) --moving_meaning_;
     names_.meaning = ++meaning_;
-    catalogue_.invalidate();
+    catalogue_.invalidate(turn.now);
   }
   if (ticket.moves_lexing && moving_lexing_ > 0) --moving_lexing_;
   ticket.moves_meaning = ticket.moves_lexing = false;
@@ -505,13 +516,14 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
 void Conversation::end_operation(model::OperationId id, Turn& turn) {
   if (Running* running = running_.find(id)) {
     if (!running->rows.rows.empty()) life_.append(std::move(running->rows), turn.now, turn.actions);
+    names_coming_ -= names_made_by(*running->judged->analysis);
     running_.erase(id);
   }
   if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
 }
 
 /// Forgets tickets at the front that are done; at rest, what ended with the transaction.
-void Conversation::close_tickets(Turn&) {
+void Conversation::close_tickets(Turn& turn) {
   while (!tickets_.empty() && tickets_.front().closed) {
     tickets_.pop_front();
     ++first_ticket_;
@@ -523,7 +535,7 @@ void Conversation::close_tickets(Turn&) {
   if (moved_in_transaction_ && moving_meaning_ == 0) {
     moved_in_transaction_ = false;
     names_.meaning = ++meaning_;
-    catalogue_.invalidate();
+    catalogue_.invalidate(turn.now);
   }
 }
 

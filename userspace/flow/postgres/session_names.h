@@ -71,7 +71,17 @@ class Names {
   /// Nothing may be pending.
   template <class Gone>
   void drop_if(Gone gone) {
-    std::erase_if(entries_, [&](const auto& entry) { return entry.second.current && gone(*entry.second.current); });
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      Entry& entry = at->second;
+      if (!entry.current || !gone(*entry.current)) {
+        ++at;
+      } else if (at->first.empty()) {
+        entry.current.reset();  // the unnamed one comes again and again: its place stays
+        ++at;
+      } else {
+        at = entries_.erase(at);
+      }
+    }
   }
   void all_dropped() { entries_.clear(); }
 
