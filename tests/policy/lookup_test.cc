@@ -63,13 +63,14 @@ TEST(Agents, Defaults) {
 }
 
 TEST(Targets, Defaults) {
-  const auto policy = load_text(document("Target", "a", "protocol: postgres, hosts: ['a.example:5432']") +
-                                document("Target", "b",
-                                         "protocol: postgres, hosts: ['b.example:5432'], credential: {file: /run/b}, "
-                                         "tls: {mode: verify-full, ca: /ca.pem}, catalogue: {credential: {file: /run/c}}") +
-                                document("Target", "c",
-                                         "protocol: postgres, hosts: ['c.example:5432'], credential: {verifier: "
-                                         "/run/c}, auth: {min: md5}, tls: {agent: require}"));
+  const auto policy =
+      load_text(document("Target", "a", "protocol: postgres, hosts: ['a.example:5432']") +
+                document("Target", "b",
+                         "protocol: postgres, hosts: ['b.example:5432'], credential: {file: /run/b}, "
+                         "tls: {mode: verify-full, ca: /ca.pem}, catalogue: {credential: {file: /run/c}}") +
+                document("Target", "c",
+                         "protocol: postgres, hosts: ['c.example:5432'], credential: {verifier: "
+                         "/run/c}, auth: {min: md5}, tls: {agent: require}"));
   const Target* a = policy->find_target("a");
   EXPECT_EQ(a->tls_mode, TlsMode::prefer);
   EXPECT_EQ(a->agent_tls, AgentTls::allow);

@@ -185,7 +185,7 @@ class Conversation {
   SessionNames names_;
   CatalogueCache catalogue_;
   std::optional<CatalogueId> catalogue_id_;  ///< none: the Target has no side connection
-  model::Obligations in_force_;  ///< masks and limits of this agent on this target, whatever the statement
+  model::Obligations in_force_;              ///< masks and limits of this agent on this target, whatever the statement
   std::shared_ptr<const mask::DetectorSet> detectors_;
   uint64_t meaning_ = 1;       ///< epoch of what names mean in this session
   size_t moving_meaning_ = 0;  ///< messages in flight that may change it
