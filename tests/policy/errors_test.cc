@@ -229,6 +229,8 @@ TEST(Errors, Masks) {
            "4:59: error: partial lacks `keepLast`\np.yaml:4:60: error: unknown key `keep` in partial; known: keepLast"},
           {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: 4}, fixed: x}}]}",
            "4:49: error: `with` has exactly one strategy; write {partial: {keepLast: 4}}"},
+          {"spec: {columns: [{column: public.c.email, with: redact, predicates: yes}]}",
+           "4:69: error: predicates cannot be `yes`; known: refuse, allow"},
           {"spec: {detect: [{type: e-mail, with: redact}]}",
            "4:24: error: type cannot be `e-mail`; did you mean `email`?"},
           {"spec: {keys: [{name: k, file: k.key}]}",

@@ -63,13 +63,14 @@ TEST(Agents, Defaults) {
 }
 
 TEST(Targets, Defaults) {
-  const auto policy = load_text(document("Target", "a", "protocol: postgres, hosts: ['a.example:5432']") +
-                                document("Target", "b",
-                                         "protocol: postgres, hosts: ['b.example:5432'], credential: {file: /run/b}, "
-                                         "tls: {mode: verify-full, ca: /ca.pem}, catalogue: {credential: {file: /run/c}}") +
-                                document("Target", "c",
-                                         "protocol: postgres, hosts: ['c.example:5432'], credential: {verifier: "
-                                         "/run/c}, auth: {min: md5}, tls: {agent: require}"));
+  const auto policy =
+      load_text(document("Target", "a", "protocol: postgres, hosts: ['a.example:5432']") +
+                document("Target", "b",
+                         "protocol: postgres, hosts: ['b.example:5432'], credential: {file: /run/b}, "
+                         "tls: {mode: verify-full, ca: /ca.pem}, catalogue: {credential: {file: /run/c}}") +
+                document("Target", "c",
+                         "protocol: postgres, hosts: ['c.example:5432'], credential: {verifier: "
+                         "/run/c}, auth: {min: md5}, tls: {agent: require}"));
   const Target* a = policy->find_target("a");
   EXPECT_EQ(a->tls_mode, TlsMode::prefer);
   EXPECT_EQ(a->agent_tls, AgentTls::allow);
@@ -148,6 +149,22 @@ TEST(Targets, OfTheSameHostAreToldApartByDatabaseAndUser) {
 
 TEST_F(TargetMatching, NamesToResolve) {
   EXPECT_EQ(policy_->host_names(), (std::vector<std::string>{"db.internal", "twin.internal"}));
+}
+
+TEST(Masks, PredicatesMustBeAllowedByEachThatNamesTheColumn) {
+  const auto allowed = [](std::string_view first, std::string_view second) {
+    const auto mask = [](std::string_view name, std::string_view rest) {
+      return document("Mask", name, fmt::format("columns: [{{column: public.t.a, with: redact{}}}]", rest));
+    };
+    const auto policy =
+        load_text(mask("m", first) + mask("n", second) + document("Agent", "bot", "workload: [{exec: bot}]") +
+                  document("Target", "db", "protocol: postgres, hosts: ['1.2.3.4:5432'], masks: [m, n]") +
+                  entitlement("e", "allow: [{sql: {}}]"));
+    return policy->judge("bot", "db", {}, 0).obligations->columns.at(0).predicates;
+  };
+  EXPECT_TRUE(allowed(", predicates: allow", ", predicates: allow"));
+  EXPECT_FALSE(allowed(", predicates: allow", ""));
+  EXPECT_FALSE(allowed(", predicates: refuse", ", predicates: allow"));
 }
 
 TEST(Masks, KeysAndStrategies) {

@@ -26,6 +26,8 @@ Analysis not_understood(std::string_view text, std::string because, std::vector<
   effect.because = because;
   statement.moves_meaning = statement.moves_lexing = true;
   statement.computed_output = true;
+  statement.outputs.push_back({.traced = false});
+  statement.outputs_known = false;
   statement.literals = std::move(literals);
   analysis.parse_error = std::move(because);
   return analysis;

@@ -185,13 +185,14 @@ class Conversation {
   SessionNames names_;
   CatalogueCache catalogue_;
   std::optional<CatalogueId> catalogue_id_;  ///< none: the Target has no side connection
-  model::Obligations in_force_;  ///< masks and limits of this agent on this target, whatever the statement
+  model::Obligations in_force_;              ///< masks and limits of this agent on this target, whatever the statement
   std::shared_ptr<const mask::DetectorSet> detectors_;
   uint64_t meaning_ = 1;       ///< epoch of what names mean in this session
   size_t moving_meaning_ = 0;  ///< messages in flight that may change it
   size_t moving_lexing_ = 0;
   bool moved_in_transaction_ = false;
-  bool transparent_ = false;  ///< policy allows whatever a statement may do, and masks nothing
+  bool masked_in_transaction_ = false;  ///< a statement that touches masked columns ran in it
+  bool transparent_ = false;            ///< policy allows whatever a statement may do, and masks nothing
   Blocked blocked_ = Blocked::no;
   bool unanswered_since_flush_ = false;
   bool batch_open_ = false;  ///< extended messages sent since the last Sync

@@ -183,16 +183,23 @@ void Conversation::plan_masking(Running& running) {
   Judged& judged = *running.judged;
   const bool alike =
       running.shape == judged.shape && judged.decision && running.obligations.get() == &judged.decision->obligations;
-  if (alike && judged.masking) {
+  const std::vector<sql::Statement>& statements = judged.analysis->statements;
+  // Of several statements each has a lineage of its own.
+  const bool again = alike && statements.size() == 1;
+  if (again && judged.masking) {
     running.masking = judged.masking;
     return;
   }
-  std::vector<std::shared_ptr<const sql::RelationFact>> relations;
-  for (const sql::Statement& statement : judged.analysis->statements)
-    relations.insert(relations.end(), statement.relations.begin(), statement.relations.end());
-  running.masking = std::make_shared<RowMasking>(*running.obligations, running.shape->fields, relations,
-                                                 running.tainted, life_.facts().masker, running.detectors);
-  if (alike) judged.masking = running.masking;
+  static const sql::Statement kNobodyKnows = [] {
+    sql::Statement unknown{.outputs_known = false};
+    unknown.outputs.push_back({.traced = false});
+    return unknown;
+  }();
+  const bool known = running.statement < statements.size() && judged.analysis->parsed;
+  running.masking = std::make_shared<RowMasking>(*running.obligations, running.shape->fields,
+                                                 known ? statements[running.statement] : kNobodyKnows,
+                                                 life_.facts().masker, running.detectors);
+  if (again) judged.masking = running.masking;
 }
 
 /// False: it is one too many for a limit, and the flow is over.
@@ -362,6 +369,18 @@ void Conversation::apply_name_change(const sql::Statement& statement, const Runn
   }
 }
 
+namespace {
+
+/// May code of functions have made an error of it?
+bool may_raise(const sql::Analysis& analysis) {
+  for (const sql::Statement& statement : analysis.statements)
+    for (const model::Effect& effect : statement.effects)
+      if (effect.statement_class == model::kUnknownClass || effect.kind == model::ObjectKind::function) return true;
+  return false;
+}
+
+}  // namespace
+
 void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
   LiveOperation* live = live_of(ticket);
   if (ticket.role == Ticket::Role::refusal) {
@@ -387,7 +406,8 @@ void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
     live->result.error = hide({}, message).value_or(message);
   }
   if (!withheld) return relay(frame.raw, turn);
-  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report);
+  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report,
+                         !running || may_raise(*running->judged->analysis));
 }
 
 void Conversation::on_notice(const Frame& frame, Turn& turn) {
@@ -397,7 +417,7 @@ void Conversation::on_notice(const Frame& frame, Turn& turn) {
   if (!running || !running->tainted) return relay(frame.raw, turn);
   auto report = parse_report(frame.body);
   if (!report) return violation("target: " + report.error().what, turn);
-  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report);
+  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report, may_raise(*running->judged->analysis));
 }
 
 void Conversation::on_ready(const Frame& frame, Turn& turn) {
@@ -511,6 +531,7 @@ void Conversation::close_tickets(Turn& turn) {
   // With a batch open the status is the last Sync's: an implicit transaction may be under way.
   if (!queue_.empty() || batch_open_ || connection_.status != TransactionStatus::idle) return;
   names_.portals.drop_if([](const Portal& portal) { return !portal.declared; });
+  masked_in_transaction_ = false;
   if (moved_in_transaction_ && moving_meaning_ == 0) {
     moved_in_transaction_ = false;
     names_.meaning = ++meaning_;
