@@ -84,15 +84,15 @@ void World::give_back(const Origin& origin, std::string_view on, const model::Li
 }
 
 void World::add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) {
-  cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key)});
+  cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key), target});
 }
 
-bool World::owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
+std::optional<std::string> World::target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
   for (const CancelKey& known : cancel_keys_)
     if (known.agent == canceller.principal.agent && known.destination == canceller.destination && known.pid == pid &&
         known.key == key)
-      return true;
-  return false;
+      return known.target;
+  return std::nullopt;
 }
 
 void World::describe(model::FlowId, const model::SessionId&, std::string_view new_target,

@@ -51,7 +51,7 @@ class World : public Services {
   void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
                  const Now& now) override;
   void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) override;
-  bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
   std::shared_ptr<const SharedCatalogue> shared_catalogue(const CatalogueId& id, const Now&) override {
     catalogues_looked_for.insert(id);
     return shared;
@@ -68,8 +68,8 @@ class World : public Services {
   node::LimitCounters limits;
   std::string credential_user;  ///< of any credential file
   std::string credential_password = "secret";
-  std::string verifier_text;     ///< of any role; empty: the role has none
-  std::string target, protocol;  ///< as described last
+  std::string verifier_text;                      ///< of any role; empty: the role has none
+  std::string target, protocol;                   ///< as described last
   std::shared_ptr<const SharedCatalogue> shared;  ///< what the side connection of any catalogue knows
   std::set<CatalogueId> catalogues_looked_for;
   std::map<SearchPath, sql::Missing> wanted;
@@ -79,7 +79,7 @@ class World : public Services {
     std::string agent;
     model::Endpoint destination;
     uint32_t pid;
-    std::string key;
+    std::string key, target;
   };
   std::shared_ptr<const Facts> facts_;
   std::vector<CancelKey> cancel_keys_;

@@ -56,6 +56,61 @@ TEST(Masking, ComputedColumnIsMaskedWholeWhenTheStatementReadsAMaskedTable) {
   EXPECT_EQ(session.query("select upper(email) from customers"), "T(upper) D([redacted]) C(SELECT 1) Z(I)");
 }
 
+TEST(Masking, WhatComesOfNoMaskedColumnPasses) {
+  Customers session;
+  session.server.replies["select count(*), upper(name) as n from customers"] = {
+      .fields = {column("count"), column("n")}, .rows = {{"3", "ANN"}}};
+  EXPECT_EQ(session.query("select count(*), upper(name) as n from customers"), "T(count,n) D(3|ANN) C(OK) Z(I)");
+  session.server.replies["select name from customers where id = 1"] = {.fields = {column("name", kCustomersOid, 2)},
+                                                                       .rows = {{"Ann"}}};
+  EXPECT_EQ(session.query("select name from customers where id = 1"), "T(name) D(Ann) C(OK) Z(I)");
+}
+
+TEST(Masking, ADerivedColumnIsTheSameForEveryRow) {
+  Customers session;
+  session.server.replies["select upper(email) from customers"].rows = {{"ANN@EXAMPLE.COM"}, {std::nullopt}};
+  EXPECT_EQ(session.query("select upper(email) from customers"),
+            "T(upper) D([redacted]) D([redacted]) C(SELECT 1) Z(I)");
+}
+
+TEST(Masking, ColumnsThatDoNotFitTheLineageAreMaskedWhole) {
+  Customers session;
+  session.server.replies["select count(*) from customers"] = {.fields = {column("count"), column("more")},
+                                                              .rows = {{"3", "ann@example.com"}}};
+  EXPECT_EQ(session.query("select count(*) from customers"), "T(count,more) D([redacted]|[redacted]) C(OK) Z(I)");
+}
+
+TEST(Masking, PredicatesAreRefusedUnlessTheMaskAllowsThem) {
+  Customers session;
+  const char* query = "select name from customers where email like 'a%'";
+  session.server.replies[query] = {.fields = {column("name", kCustomersOid, 2)}, .rows = {{"Ann"}}};
+  EXPECT_EQ(session.query(query), "E(42501) Z(I)");
+  EXPECT_NE(session.raw.find("public.customers.email is masked"), std::string::npos) << session.raw;
+  EXPECT_NE(report_field(session.raw, 'H').find("predicates: allow"), std::string::npos);
+  for (const char* also :
+       {"select name from customers order by ssn", "select count(*) from customers group by email",
+        "select distinct email from customers", "select case when ssn > 'm' then 1 end from customers",
+        "select c.name from customers c join orders o on o.item = c.email"})
+    EXPECT_EQ(session.query(also), "E(42501) Z(I)") << also;
+  std::string allowed = policy_text(reading_customers());
+  const std::string entry = "column: public.customers.email,";
+  const size_t at = allowed.find(entry);
+  ASSERT_NE(at, std::string::npos);
+  session.set_policy(allowed.insert(at + entry.size(), " predicates: allow,"));
+  session.driver.event(Changed{});
+  EXPECT_EQ(session.query(query), "T(name) D(Ann) C(OK) Z(I)");
+  EXPECT_EQ(session.query("select name from customers order by ssn"), "E(42501) Z(I)");
+}
+
+TEST(Masking, WhatTheServerKeepsOfEveryColumnIsMasked) {
+  std::string policy = reading_customers();
+  policy.replace(policy.find("sql: {"), policy.size(), "sql: {}}]}\n");
+  Customers session(policy_text(policy));
+  session.server.replies["select query, pid from pg_stat_activity"] = {.fields = {column("query"), column("pid")},
+                                                                       .rows = {{"select 'ann@example.com'", "7"}}};
+  EXPECT_EQ(session.query("select query, pid from pg_stat_activity"), "T(query,pid) D([redacted]|7) C(OK) Z(I)");
+}
+
 TEST(Masking, OtherTablesPassAsTheyAre) {
   Customers session;
   EXPECT_EQ(session.query("select item from orders"), "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");

@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sallyport/protocol/postgres/startup.h"
 #include "tests/flow/wire_text.h"
 
@@ -312,7 +314,13 @@ std::string Session::answered() {
 
 std::string startup_packet(std::vector<std::pair<std::string, std::string>> more) {
   std::vector<std::pair<std::string, std::string>> parameters = {{"user", "app"}, {"database", "shop"}};
-  parameters.insert(parameters.end(), more.begin(), more.end());
+  for (auto& [name, value] : more) {
+    auto same = std::ranges::find(parameters, name, &std::pair<std::string, std::string>::first);
+    if (same != parameters.end())
+      same->second = value;
+    else
+      parameters.emplace_back(name, value);
+  }
   std::string out;
   append_startup_message(out, kProtocol30, parameters);
   return out;

@@ -115,7 +115,7 @@ class Session {
   std::string upstream_;
 };
 
-/// A StartupMessage of user app for database shop.
+/// A StartupMessage of user app for database shop, unless told otherwise.
 std::string startup_packet(std::vector<std::pair<std::string, std::string>> more = {});
 
 /// The agent's messages, one after another: Messages().parse("s", "select 1").bind("p", "s").execute("p").sync()

@@ -20,7 +20,7 @@ def measure(machine, server, seconds):
     out = machine.agent("bot", ["pgbench", "-n", "-S", "-c", "8", "-j", "1", "-T", str(seconds), "-h", "127.0.0.1", "-p",
                                 str(PORT), "-U", "app", "postgres"], timeout=seconds + 60, env={"PGSSLMODE": "disable"})
     rate = float(re.search(r"tps = ([\d.]+)", out.stdout)[1])
-    asked, asked_ms = server.sql(COUNT.format("query LIKE '%''path'', pg_catalog.current_schemas%'")).split()
+    asked, asked_ms = server.sql(COUNT.format("userid = 'app'::regrole AND query LIKE '%pg_my_temp_schema()%'")).split()
     side, side_ms = server.sql(COUNT.format("userid = 'cat'::regrole")).split()
     return rate, int(asked) / seconds, float(asked_ms) / seconds, int(side) / seconds, float(side_ms) / seconds
 

@@ -255,6 +255,7 @@ class FakeServer:
         return self
 
     def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which would keep it open
         self.listener.close()
 
     def accept(self):

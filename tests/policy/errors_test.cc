@@ -229,6 +229,8 @@ TEST(Errors, Masks) {
            "4:59: error: partial lacks `keepLast`\np.yaml:4:60: error: unknown key `keep` in partial; known: keepLast"},
           {"spec: {columns: [{column: public.c.email, with: {partial: {keepLast: 4}, fixed: x}}]}",
            "4:49: error: `with` has exactly one strategy; write {partial: {keepLast: 4}}"},
+          {"spec: {columns: [{column: public.c.email, with: redact, predicates: yes}]}",
+           "4:69: error: predicates cannot be `yes`; known: refuse, allow"},
           {"spec: {detect: [{type: e-mail, with: redact}]}",
            "4:24: error: type cannot be `e-mail`; did you mean `email`?"},
           {"spec: {keys: [{name: k, file: k.key}]}",
@@ -305,13 +307,31 @@ TEST(Errors, DuplicateNames) {
             "p.yaml:15:26: error: duplicate workload exec `bot`; the other one stands at p.yaml:5:26\n"
             "p.yaml:19:18: error: duplicate Target `db`; the other one stands at p.yaml:9:18\n"
             "p.yaml:20:36: error: `10.0.0.5:5432` is listed twice: in Target `db` and Target `db`; the other one "
-            "stands at p.yaml:10:36\n");
+            "stands at p.yaml:10:36; give them `databases` or `users` that differ\n");
   EXPECT_EQ(
       findings(document("Agent", "a", "workload: [{cgroup: /x}]") + document("Agent", "b", "workload: [{cgroup: /x}]")),
       "p.yaml:10:28: error: duplicate workload cgroup `/x`; the other one stands at p.yaml:5:28\n");
   EXPECT_EQ(findings(document("Mask", "a", "keys: [{name: k, file: /a}]") +
                      document("Mask", "b", "keys: [{name: k, file: /b}]")),
             "p.yaml:10:22: error: duplicate mask key `k`; the other one stands at p.yaml:5:22\n");
+}
+
+TEST(Errors, TargetsOfTheSameHostMustDifferInside) {
+  const auto two = [](std::string_view a, std::string_view b) {
+    return findings(document("Target", "a", fmt::format("protocol: postgres, hosts: ['10.0.0.5:5432']{}", a)) +
+                    document("Target", "b", fmt::format("protocol: postgres, hosts: ['10.0.0.5:5432']{}", b)));
+  };
+  const std::string error =
+      "p.yaml:10:36: error: `10.0.0.5:5432` is listed twice: in Target `a` and Target `b`; the other one stands at "
+      "p.yaml:5:36; give them `databases` or `users` that differ\n";
+  EXPECT_EQ(two("", ""), error);
+  EXPECT_EQ(two(", databases: [x, y]", ", databases: [y, x]"), error);
+  EXPECT_EQ(two(", databases: [x]", ", databases: [y]"), "");
+  EXPECT_EQ(two(", databases: [x, y]", ", databases: [y, z]"), "") << "x and z tell them apart";
+  EXPECT_EQ(two(", databases: [x], users: [u]", ", databases: [x], users: [v]"), "");
+  EXPECT_EQ(two(", databases: [x]", ""),
+            "p.yaml:10:36: warning: Target `a` is never chosen at `10.0.0.5:5432`: what it lists fits Target `b` as "
+            "well; give `b` `databases` or `users` without those of `a`\n");
 }
 
 TEST(Errors, TheSameNameForTwoKindsIsFine) {

@@ -122,6 +122,13 @@ TEST(Limits, ManyParts) {
   check("literals × columns", links + ")", false);
 }
 
+TEST(Limits, Tokens) {
+  // SELECT, a number, and two tokens more each time.
+  const std::string over = "SELECT 1" + repeat(",1", limits::kSqlTokensMax / 2);
+  EXPECT_EQ(analyse_plain(over).parse_error, "more tokens than the limit");
+  EXPECT_TRUE(analyse_plain("SELECT 1" + repeat(",1", limits::kSqlTokensMax / 2 - 1)).parsed);
+}
+
 TEST(Limits, JustUnder) {
   EXPECT_TRUE(analyse_plain("SELECT " + repeat("(", limits::kSqlNestingMax) + "1" + repeat(")", limits::kSqlNestingMax))
                   .parsed);

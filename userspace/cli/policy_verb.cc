@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/lineage_masks.h"
 #include "cli/output.h"
 #include "cli/policy_files.h"
 #include "cli/schema_source.h"
@@ -120,10 +121,17 @@ int run_policy_test(const Common& common, const PolicyArguments& arguments) {
   }
   const auto policy = load_or_report(*files);
   if (!policy) return kFound;
-  const auto effects_of = [&](std::string_view text) { return schema->effects(text); };
+  std::optional<sql::Analysis> analysed;  // of the case that runs
+  const auto effects = [&](std::string_view text) -> Result<std::vector<model::Effect>> {
+    auto analysis = schema->analysis(text);
+    if (!analysis) return std::unexpected(analysis.error());
+    analysed = std::move(*analysis);
+    return effects_of(*analysed);
+  };
+  const auto masks = [&](model::Decision& decision) { return masks_by_lineage(*analysed, decision); };
   std::vector<policy::TestResult> results;
   for (const policy::Source& tests : files->tests) {
-    auto ran = policy::run_tests(*policy, tests, effects_of, read_clocks().wall_ns);
+    auto ran = policy::run_tests(*policy, tests, effects, read_clocks().wall_ns, masks);
     if (!ran) {
       print_diagnostics(ran.error());
       return kFound;
@@ -159,20 +167,21 @@ int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
   const auto policy = load_or_report(*files);
   if (!policy) return kFound;
   const auto names = known(*policy, arguments);
-  auto effects = names ? schema->effects(arguments.sql) : std::unexpected(names.error());
-  if (!effects) {
-    print_error(effects.error());
+  const auto analysis = names ? schema->analysis(arguments.sql) : std::unexpected(names.error());
+  if (!analysis) {
+    print_error(analysis.error());
     return kUsage;
   }
   const model::Operation operation{1, 0, arguments.target,
-                                   model::Sql{model::Sql::Source::query, arguments.sql, std::move(*effects)}};
+                                   model::Sql{model::Sql::Source::query, arguments.sql, effects_of(*analysis)}};
   model::Principal principal;
   principal.agent = arguments.agent;
-  const model::Decision decision = policy->decide(principal, operation, read_clocks().wall_ns);
+  model::Decision decision = policy->decide(principal, operation, read_clocks().wall_ns);
+  const auto masks = masks_by_lineage(*analysis, decision);
   if (common.json) {
-    print_json(policy::explain_json(decision, operation));
+    print_json(policy::explain_json(decision, operation, &masks));
   } else {
-    print(policy::explain_text(decision, operation));
+    print(policy::explain_text(decision, operation, &masks));
     print(schema->note());
   }
   return decision.outcome == model::Outcome::allow ? kDone : kFound;

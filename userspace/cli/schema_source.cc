@@ -103,12 +103,15 @@ Result<SchemaSource> SchemaSource::open(const std::string& schema, const std::st
   return source;
 }
 
-Result<std::vector<model::Effect>> SchemaSource::effects(std::string_view text) const {
-  const auto answer = analyse(text, schema_);
-  const auto* analysis = std::get_if<sql::Analysis>(&answer);
-  if (analysis == nullptr) return fail("the statement cannot be told without a server");
+Result<sql::Analysis> SchemaSource::analysis(std::string_view text) const {
+  auto answer = analyse(text, schema_);
+  if (auto* analysis = std::get_if<sql::Analysis>(&answer)) return std::move(*analysis);
+  return fail("the statement cannot be told without a server");
+}
+
+std::vector<model::Effect> effects_of(const sql::Analysis& analysis) {
   std::vector<model::Effect> effects;
-  for (const sql::Statement& statement : analysis->statements) {
+  for (const sql::Statement& statement : analysis.statements) {
     for (const model::Effect& effect : statement.effects) {
       if (std::ranges::find(effects, effect) == effects.end()) effects.push_back(effect);
     }

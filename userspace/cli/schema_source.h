@@ -8,9 +8,13 @@
 #include <vector>
 
 #include "sallyport/model/effect.h"
+#include "sallyport/sql/analysis.h"
 #include "sallyport/sql/schema_text.h"
 
 namespace sallyport::cli {
+
+/// The effects of all statements, each once.
+std::vector<model::Effect> effects_of(const sql::Analysis& analysis);
 
 class SchemaSource {
  public:
@@ -18,8 +22,7 @@ class SchemaSource {
   /// empty: what PGHOST and its kin say). What the schema's text leaves out is told on standard error.
   static Result<SchemaSource> open(const std::string& schema, const std::string& dsn);
 
-  /// The effects of all statements in `text`, each once.
-  Result<std::vector<model::Effect>> effects(std::string_view text) const;
+  Result<sql::Analysis> analysis(std::string_view text) const;
   /// One line for people: what names were taken to mean.
   std::string note() const;
 

@@ -53,6 +53,8 @@ void print_status(const json& status) {
   for (const json& each : status.value("catalogues", json::array()))
     line(std::exchange(label, ""), catalogue_text(each));
   line("records", text_of(status, "records"));
+  if (const std::string error = text_of(status, "record_error"); error != "-")
+    line("", "cannot be written, agents are refused: " + error);
 }
 
 }  // namespace
@@ -69,7 +71,8 @@ int run_status(const Common& common) {
     print_status(*status);
   }
   const json policy = status->value("policy", json::object());
-  return policy.value("loaded", false) && text_of(policy, "error") == "-" ? kDone : kFound;
+  const bool well = text_of(policy, "error") == "-" && text_of(*status, "record_error") == "-";
+  return policy.value("loaded", false) && well ? kDone : kFound;
 }
 
 int run_agents(const Common& common) {

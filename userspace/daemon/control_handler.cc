@@ -25,7 +25,16 @@ json ControlHandler::status() {
           {"flows", registry_.count()},
           {"catalogues", catalogues()},
           {"records", record_directory_},
+          {"record_error", record_error()},
           {"kernel", std::move(counters)}};
+}
+
+/// What a worker met when it wrote; before any has written again, whether there is a directory at all.
+std::string ControlHandler::record_error() const {
+  std::string trouble = record_health_.trouble();
+  if (trouble.empty() && access(record_directory_.c_str(), W_OK | X_OK) != 0)
+    trouble = fail_errno(record_directory_).error().what;
+  return trouble;
 }
 
 /// For each Target, who says what names mean there: a side connection, or each session's own.

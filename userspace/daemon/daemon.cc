@@ -72,6 +72,7 @@ class Node {
   node::CancelKeys cancel_keys_;
   node::LimitCounters limits_;
   node::Holds holds_{[this](model::FlowId flow, flow::Answered answered) { return post(flow, std::move(answered)); }};
+  RecordHealth record_health_;
   std::unique_ptr<node::CertificateAuthority> authority_;
   std::unique_ptr<PolicyStore> policy_;
   node::Catalogues catalogues_;
@@ -102,11 +103,12 @@ Result<> Node::start() {
       catalogues_, [this](const std::string& file) { return services_->credentials().find(file); });
   if (!side) return std::unexpected(side.error());
   side_connections_ = std::move(*side);
-  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_});
+  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_,
+                             record_health_});
   if (auto started = start_workers(); !started) return started;
 
-  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, catalogues_, level_,
-                                              options_.state_dir + "/records");
+  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, catalogues_, record_health_,
+                                              level_, options_.state_dir + "/records");
   control::ServerOptions server{.roles = options_.roles};
   server.socket_path = options_.control_socket.empty() ? options_.run_dir + "/control.sock" : options_.control_socket;
   auto serving = control::Server::start(server, *handler_);

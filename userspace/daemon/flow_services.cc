@@ -77,8 +77,12 @@ void FlowServices::add_cancel_key(const flow::Origin& origin, uint32_t pid, std:
   if (!added) spdlog::warn("flow {}: its queries cannot be cancelled: {}", origin.id, added.error().what);
 }
 
-bool FlowServices::owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) {
-  return cancel_keys_.find(canceller.principal.agent, canceller.destination, pid, key).has_value();
+std::optional<std::string> FlowServices::target_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
+                                                              std::string_view key) {
+  const auto flow = cancel_keys_.find(canceller.principal.agent, canceller.destination, pid, key);
+  const auto live = flow ? registry_.find(*flow) : std::nullopt;
+  if (!live) return std::nullopt;
+  return live->target;
 }
 
 void FlowServices::describe(model::FlowId flow, const model::SessionId& session, std::string_view target,

@@ -41,7 +41,8 @@ class FlowServices final : public flow::Services {
     catalogues_.want(id, path, names);
   }
   void add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) override;
-  bool owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<std::string> target_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
+                                                  std::string_view key) override;
   /// For the side connections, which read theirs the same way.
   node::Credentials& credentials() { return credentials_; }
   void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,

@@ -38,11 +38,13 @@ std::vector<std::string> columns_of(const Effect& effect) {
 
 }  // namespace
 
-std::vector<ShownMask> masks_shown(const model::Decision& decision, const model::Operation& operation) {
+std::vector<ShownMask> masks_shown(const model::Decision& decision, const model::Operation& operation,
+                                   const std::vector<ShownMask>* columns) {
   std::vector<ShownMask> out;
   const auto effects = effects_of(operation);
+  if (columns) out = *columns;
   for (const model::ColumnMask& mask : decision.obligations.columns)
-    if (std::ranges::any_of(effects, [&](const Effect& effect) { return concerns(mask, effect); }))
+    if (!columns && std::ranges::any_of(effects, [&](const Effect& effect) { return concerns(mask, effect); }))
       out.push_back({fmt::format("{}.{}", mask.relation, mask.column),
                      std::string(model::to_string(mask.with.strategy)),
                      fmt::format("Mask {} names the column", mask.mask)});
@@ -77,7 +79,8 @@ std::string describe(const Effect& effect) {
   return out;
 }
 
-nlohmann::json explain_json(const model::Decision& decision, const model::Operation& operation) {
+nlohmann::json explain_json(const model::Decision& decision, const model::Operation& operation,
+                            const std::vector<ShownMask>* columns) {
   using nlohmann::json;
   json out;
   out["decision"] = model::to_string(decision.outcome);
@@ -93,7 +96,7 @@ nlohmann::json explain_json(const model::Decision& decision, const model::Operat
                               {"columns", columns_of(effect)}});
   }
   out["masks"] = json::array();
-  for (const ShownMask& mask : masks_shown(decision, operation))
+  for (const ShownMask& mask : masks_shown(decision, operation, columns))
     out["masks"].push_back({{"column", mask.column}, {"strategy", mask.strategy}, {"because", mask.because}});
   for (const model::Limit& limit : decision.obligations.limits)
     out["limits"].push_back({{"rule", limit.rule},
@@ -106,7 +109,8 @@ nlohmann::json explain_json(const model::Decision& decision, const model::Operat
   return out;
 }
 
-std::string explain_text(const model::Decision& decision, const model::Operation& operation) {
+std::string explain_text(const model::Decision& decision, const model::Operation& operation,
+                         const std::vector<ShownMask>* columns) {
   std::string out = fmt::format("{}\n", model::to_string(decision.outcome));
   for (const model::Cause& cause : decision.causes) {
     out += fmt::format("  because  {}: {}\n", cause.rule, cause.text);
@@ -114,7 +118,7 @@ std::string explain_text(const model::Decision& decision, const model::Operation
   }
   for (const Effect& effect : effects_of(operation))
     out += fmt::format("  effect   {}, {}\n", describe(effect), model::to_string(effect.access));
-  for (const ShownMask& mask : masks_shown(decision, operation))
+  for (const ShownMask& mask : masks_shown(decision, operation, columns))
     out += fmt::format("  mask     {} {}: {}\n", mask.column, mask.strategy, mask.because);
   for (const model::Limit& limit : decision.obligations.limits)
     out += fmt::format("  limit    {}: {}\n", limit.rule, limit_shown(limit));

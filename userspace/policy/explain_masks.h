@@ -7,18 +7,15 @@
 
 #include "sallyport/model/decision.h"
 #include "sallyport/model/operation.h"
+#include "sallyport/policy/explain.h"
 
 namespace sallyport::policy {
-
-struct ShownMask {
-  std::string column;  ///< "public.customers.email"; "*" for a detector
-  std::string strategy;
-  std::string because;
-};
 
 /// "10000 rows per 1h over agent then hold"
 std::string limit_shown(const model::Limit& limit);
 
-std::vector<ShownMask> masks_shown(const model::Decision& decision, const model::Operation& operation);
+/// `columns`: the column masks, where lineage tells which; null: those on columns that the operation reads.
+std::vector<ShownMask> masks_shown(const model::Decision& decision, const model::Operation& operation,
+                                   const std::vector<ShownMask>* columns = nullptr);
 
 }  // namespace sallyport::policy

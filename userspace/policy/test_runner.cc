@@ -164,14 +164,14 @@ std::string compare_sets(std::string_view what, const std::optional<std::set<std
 }
 
 /// What differs; empty: nothing.
-std::string compare(const Case& test, const model::Decision& decision) {
+std::string compare(const Case& test, const model::Decision& decision, const std::vector<ShownMask>* columns) {
   std::string out;
   if (decision.outcome != test.outcome)
     out += fmt::format("  decision: expected {}, got {}\n", model::to_string(test.outcome),
                        model::to_string(decision.outcome));
   std::set<std::string> causes, masks, limits;
   for (const model::Cause& cause : decision.causes) causes.insert(cause.rule);
-  for (const ShownMask& mask : masks_shown(decision, test.operation))
+  for (const ShownMask& mask : masks_shown(decision, test.operation, columns))
     masks.insert(fmt::format("{} {}", mask.column, mask.strategy));
   out += compare_sets("causes", test.causes, causes);
   for (const model::Limit& limit : decision.obligations.limits) limits.insert(limit_shown(limit));
@@ -185,7 +185,7 @@ std::string compare(const Case& test, const model::Decision& decision) {
   return out;
 }
 
-TestResult run_case(const Policy& policy, Case test, const Analyse& analyse) {
+TestResult run_case(const Policy& policy, Case test, const Analyse& analyse, const MasksOf& masks_of) {
   TestResult out{test.name, test.where, false, ""};
   if (test.has_sql) {
     auto effects = analyse(test.sql);
@@ -197,7 +197,10 @@ TestResult run_case(const Policy& policy, Case test, const Analyse& analyse) {
   }
   model::Principal principal;
   principal.agent = test.agent;
-  out.message = compare(test, policy.decide(principal, test.operation, test.wall_ns));
+  model::Decision decision = policy.decide(principal, test.operation, test.wall_ns);
+  std::optional<std::vector<ShownMask>> columns;
+  if (test.has_sql && masks_of) columns = masks_of(decision);
+  out.message = compare(test, decision, columns ? &*columns : nullptr);
   out.passed = out.message.empty();
   return out;
 }
@@ -209,7 +212,8 @@ bool is_test_file(std::string_view path) {
 }
 
 std::expected<std::vector<TestResult>, std::vector<Diagnostic>> run_tests(const Policy& policy, const Source& tests,
-                                                                          const Analyse& analyse, int64_t wall_ns) {
+                                                                          const Analyse& analyse, int64_t wall_ns,
+                                                                          const MasksOf& masks) {
   try {
     Findings findings;
     Reader reader(findings);
@@ -217,7 +221,7 @@ std::expected<std::vector<TestResult>, std::vector<Diagnostic>> run_tests(const 
     if (!findings.has_errors() && cases.empty()) findings.error_at(1, 1, "no cases");
     if (findings.has_errors()) return std::unexpected(findings.take());
     std::vector<TestResult> out;
-    for (Case& test : cases) out.push_back(run_case(policy, std::move(test), analyse));
+    for (Case& test : cases) out.push_back(run_case(policy, std::move(test), analyse, masks));
     return out;
   } catch (const std::exception& e) {
     return std::unexpected(

@@ -26,6 +26,8 @@ Analysis not_understood(std::string_view text, std::string because, std::vector<
   effect.because = because;
   statement.moves_meaning = statement.moves_lexing = true;
   statement.computed_output = true;
+  statement.outputs.push_back({.traced = false});
+  statement.outputs_known = false;
   statement.literals = std::move(literals);
   analysis.parse_error = std::move(because);
   return analysis;
@@ -70,7 +72,7 @@ class Analyser {
       : text_(text), settings_(settings), catalogue_(catalogue), session_(session) {}
 
   std::variant<Analysis, Missing> run() {
-    if (text_.size() > limits::kSqlTextBytesMax) return refuse("the text is longer than the limit");
+    if (text_.size() > limits::kSqlTextBytesMax) return refuse("the text is longer than the 1 MiB that is analysed");
     if (text_.find('\0') != std::string_view::npos) return refuse("the text holds a NUL byte");
     if (!is_utf8(text_)) return refuse("the text is not valid UTF-8");
     scan_ = scan(text_, settings_.standard_conforming_strings);

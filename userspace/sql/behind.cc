@@ -39,7 +39,8 @@ void Query::runs(const FactPtr& fact, const BehindFact::Runs& runs) {
   std::vector<std::string> names = fact->columns;
   names.insert(names.end(), {"new", "old"});
   Scope scope = code_scope(fact->name, names);
-  if (runs.function.name.empty()) return run_expression(runs.code, scope, who);
+  bool stored = runs.what.starts_with("default");
+  if (runs.function.name.empty()) return run_expression(runs.code, scope, who, stored);
   Lineage ignored;
   // Nobody needs a right to a trigger's function to set it off.
   int effect = effects_.add("call", ObjectKind::function, join_names(runs.function.schema, runs.function.name),

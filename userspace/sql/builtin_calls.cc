@@ -216,13 +216,15 @@ bool Query::text_call(std::string_view name, const pg::Nodes& arguments, Lineage
 
 // Functions in C of tablefunc run SQL that they are given; what they read is known if that is constant.
 bool Query::library_call(const Routine& routine, const FuncCall* call, Lineage& reads) {
-  // It shows statements, which are a view's columns; _reset forgets them.
-  if (routine.library == "$libdir/pg_stat_statements") return true;
   if (call == nullptr || routine.library != "$libdir/tablefunc") return false;
   if (routine.source == "normal_rand") return true;
   pg::Nodes arguments(call->args);
   bool connects = routine.source.starts_with("connectby_text");
-  size_t wanted = connects ? 3 : routine.source == "crosstab_hash" ? 2 : 1;
+  bool hash = routine.source == "crosstab_hash";
+  // Of the overloads this one takes two texts: other calls do not reach it.
+  const auto* second = arguments.size() < 2 ? nullptr : pg::as<A_Const>(arguments[1]);
+  if (hash && (arguments.size() != 2 || (second != nullptr && second->val.node.type == T_Integer))) return true;
+  size_t wanted = connects ? 3 : hash ? 2 : 1;
   if (arguments.size() < wanted || (!connects && !routine.source.starts_with("crosstab"))) return false;
   std::vector<std::string> texts(wanted);
   for (size_t i = 0; i < wanted; ++i)

@@ -80,10 +80,16 @@ void Query::touch(const Item& item, std::string_view column, Lineage& lineage) {
     int effect = read_effect(item.use);
     if (effect >= 0) effects_.column(effect, column);
     lineage.columns.push_back({item.use, column});
+    plain_touch_ = true;
     return;
   }
+  plain_touch_ = false;
   for (const OutputColumn& output : item.outputs->columns)
-    if (output.name == column) return touch_origins(output.lineage, lineage);
+    if (output.name == column) {
+      touch_origins(output.lineage, lineage);
+      plain_touch_ = output.plain;
+      return;
+    }
   touch_origins(item.outputs->rest, lineage);
 }
 
@@ -107,7 +113,7 @@ void Query::star(const Item& item, Outputs& outputs) {
   for (const std::string& column : columns) {
     if (column.empty()) continue;
     if (effect >= 0) effects_.column(effect, column);
-    outputs.columns.push_back({column, Lineage{{{item.use, column}}, {}}});
+    outputs.columns.push_back({column, Lineage{{{item.use, column}}, {}}, true});
   }
 }
 
@@ -115,6 +121,7 @@ void Query::whole_row(const Item& item, Lineage& lineage) {
   Outputs outputs;
   star(item, outputs);
   lineage.append(outputs.all());
+  plain_touch_ = false;
 }
 
 void Query::everything(const Scope* scope, Lineage& lineage) {
@@ -187,8 +194,10 @@ void Query::qualified(std::string_view schema, std::string_view name, std::strin
   if (column == "*") return whole_row(*item, lineage);
   if (has(*item, column) != Has::no) return touch(*item, column, lineage);
   // t.name is also a call name(t) where t has no such column.
-  whole_row(*item, lineage);
-  field_or_function(column);
+  Lineage row;
+  whole_row(*item, row);
+  lineage.append(row);
+  field_or_function(column, row, lineage);
 }
 
 }  // namespace sallyport::sql

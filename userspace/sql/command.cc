@@ -48,6 +48,7 @@ bool Command::run(const Node* node) {
       std::none_of(out_.effects.begin(), out_.effects.end(), unknown))
     effects_.unknown(ObjectKind::function, "", Access::execute,
                      "functions are called by a statement that may change what names in them mean");
+  query_.finish_lineage();
   effects_.finish();
   state_.names.settle();
   return !effects_.overflowed() && !state_.too_complex;
@@ -56,6 +57,7 @@ bool Command::run(const Node* node) {
 bool Command::run_inside(const Node* node, bool planned) {
   effects_.exchange_planned(planned);
   command(node);
+  query_.finish_lineage();
   effects_.finish();
   return !effects_.overflowed() && !state_.too_complex;
 }
@@ -86,7 +88,8 @@ void Command::moves_names() {
 void Command::command(const Node* node) {
   Deeper deeper(state_, 8);
   if (!deeper || node == nullptr) return;
-  if (session_command(node) || maintenance_command(node) || define_command(node) || alter_command(node)) return;
+  if (session_command(node) || maintenance_command(node) || define_command(node) || alter_command(node))
+    return definition_lineage(node);
   out_.statement_class = model::kUnknownClass;
   effects_.unknown(ObjectKind::unknown, "", Access::execute,
                    "a statement of a kind that is not known (node " + std::to_string(nodeTag(node)) + ")");
@@ -94,7 +97,7 @@ void Command::command(const Node* node) {
   out_.moves_lexing = true;
 }
 
-void Command::query(const Node* node) { query_.statement(node, outer_, nullptr); }
+void Command::query(const Node* node) { query_.publish(query_.statement(node, outer_, nullptr)); }
 
 // Queries, transactions, settings, prepared statements, cursors.
 bool Command::session_command(const Node* node) {
@@ -103,6 +106,7 @@ bool Command::session_command(const Node* node) {
     case T_SelectStmt:
       is(selects_into(node) ? "create" : "select");
       query(node);
+      if (selects_into(node)) out_.outputs.clear();
       return true;
     case T_InsertStmt:
       return is("insert"), query(node), true;
@@ -238,7 +242,10 @@ bool Command::upkeep_command(const Node* node) {
     case T_CallStmt: {
       const FuncCall* call = cast<CallStmt>(node)->funccall;
       is("call");
-      query_.expression(reinterpret_cast<const Node*>(call), outer_, "call");
+      Outputs result;
+      result.known = false;
+      result.rest = query_.expression(reinterpret_cast<const Node*>(call), outer_, "call");
+      query_.publish(result);
       // A procedure is never harmless, even if a function of its name is.
       pg::Nodes parts(call == nullptr ? nullptr : call->funcname);
       size_t count = parts.size();
@@ -283,6 +290,8 @@ void Command::explain(const ExplainStmt* explain) {
   out_.copy = Statement::Copy::none;
   out_.computed_output = true;
   out_.explain_only = !analyze;
+  query_.finish_lineage();
+  explained(analyze);
 }
 
 void Command::copy(const CopyStmt* copy) {
@@ -312,6 +321,7 @@ void Command::copy(const CopyStmt* copy) {
   } else {
     object("copy", ObjectKind::file, copy->filename, copy->is_from ? Access::read : Access::write);
   }
+  copied(copy);
 }
 
 void Command::prepare(const PrepareStmt* prepare) {
@@ -347,10 +357,13 @@ void Command::adopt(const Statement* statement, std::string_view word, std::stri
     out_.moves_meaning = out_.moves_lexing = true;
   }
   if (statement == nullptr) {
+    unknown_outputs();
     state_.names.move("a call earlier in the text may have changed it");
     return;
   }
   effects_.adopt(*statement);
+  out_.outputs = statement->outputs;
+  out_.outputs_known = statement->outputs_known;
   if (statement->moves_meaning && !state_.explaining)
     state_.names.move("a statement run earlier in the text may have changed it");
 }
@@ -491,6 +504,7 @@ void Command::create_table_as(const CreateTableAsStmt* create) {
   out_.statement_class = "create";
   out_.computed_output = false;
   out_.name_change.reset();
+  store_outputs();
   if (create->into == nullptr || create->into->rel == nullptr) return;
   char kind = create->objtype == OBJECT_MATVIEW ? 'm' : 'r';
   query_.create_relation(create->into->rel, kind, create->if_not_exists, {});

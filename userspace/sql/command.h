@@ -77,6 +77,17 @@ class Command {
   void do_block(const DoStmt* block);
   void explain(const ExplainStmt* explain);
   void copy(const CopyStmt* copy);
+  // command_lineage.cc
+  void copied(const CopyStmt* copy);
+  void explained(bool analyze);
+  void store_outputs();
+  void unknown_outputs();
+  void definition_lineage(const Node* node);
+  void moved(const RangeVar* relation, std::string_view column);
+  void moved_schema(std::string_view schema);
+  void altered(const AlterTableCmd* command, const RangeVar* relation);
+  void constrained(const Constraint* constraint, const RangeVar* relation, const Scope& scope);
+  void indexed(const IndexStmt* index);
   void prepare(const PrepareStmt* prepare);
   void execute(const ExecuteStmt* execute);
   void declare(const DeclareCursorStmt* declare);

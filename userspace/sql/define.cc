@@ -199,6 +199,7 @@ void Command::create_table(const CreateStmt* create) {
 void Command::create_view(const ViewStmt* view) {
   query(view->query);
   out_.computed_output = false;
+  out_.outputs.clear();
   query_.create_relation(view->view, 'v', false, {});
 }
 
@@ -258,7 +259,7 @@ void Command::create_rule(const RuleStmt* rule) {
   query_.add_item(scope, rule->relation, "create", "new", true);
   for (Item& item : scope.items) item.qualified_only = true;
   query_.expression(rule->whereClause, &scope, "create");
-  for (const Node* action : pg::Nodes(rule->actions)) query_.statement(action, &scope, nullptr);
+  for (const Node* action : pg::Nodes(rule->actions)) query_.store(query_.statement(action, &scope, nullptr).all());
   state_.names.doubt(pg::view(rule->relation->relname));
 }
 

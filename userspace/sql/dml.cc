@@ -114,7 +114,7 @@ int Query::target(const RangeVar* relation, std::string_view statement_class, Sc
   return use;
 }
 
-Outputs Query::insert(const InsertStmt* insert, const Scope* outer, const Ctes* ctes) {
+Outputs Query::insert(const InsertStmt* insert, const Scope* outer, Ctes* ctes) {
   top_ = false;
   Ctes own;
   own.parent = ctes;
@@ -140,8 +140,13 @@ void Query::insert_columns(const InsertStmt* insert, int use, int effect, const 
   auto assign = [&](size_t index, std::string_view column) {
     effects_.column(effect, column);
     if (source == nullptr) return;
-    if (index < source->columns.size()) link_literals(source->columns[index].lineage.literals, use, column);
+    if (index < source->columns.size()) {
+      link_literals(source->columns[index].lineage.literals, use, column);
+      store(source->columns[index].lineage, use, column);
+    }
+    if (!source->known) store(source->all());
     link_literals(source->rest.literals, use, column);
+    store(source->rest);
   };
   size_t index = 0;
   for (const Node* node : pg::Nodes(insert->cols)) {
@@ -157,7 +162,7 @@ void Query::insert_columns(const InsertStmt* insert, int use, int effect, const 
   if (columns.empty()) {
     effects_.all_columns(effect);
     for (const OutputColumn& column : source->columns) link_literals(column.lineage.literals, use, "*");
-    return;
+    return store(source->all());
   }
   for (const std::string& column : columns) {
     if (column.empty()) continue;
@@ -168,13 +173,14 @@ void Query::insert_columns(const InsertStmt* insert, int use, int effect, const 
 
 void Query::on_conflict(const OnConflictClause* clause, Scope& scope, int use, int effect) {
   if (clause->infer != nullptr) {
-    Lineage ignored;
+    Lineage compared;  // what the row that comes finds in those that are there
     for (const Node* node : pg::Nodes(clause->infer->indexElems)) {
       const auto* element = pg::as<IndexElem>(node);
       if (element == nullptr) continue;
-      if (element->name != nullptr) unqualified(pg::view(element->name), &scope, ignored);
-      if (element->expr != nullptr) group(element->expr, &scope);
+      if (element->name != nullptr) unqualified(pg::view(element->name), &scope, compared);
+      if (element->expr != nullptr) compared.append(group(element->expr, &scope));
     }
+    test(compared);
     predicate(clause->infer->whereClause, &scope);
   }
   if (clause->action != ONCONFLICT_UPDATE) return;
@@ -182,7 +188,7 @@ void Query::on_conflict(const OnConflictClause* clause, Scope& scope, int use, i
   Item excluded;
   excluded.name = "excluded";
   uses_.push_back(uses_[use]);
-  uses_.back().silent = true;
+  uses_.back().silent = uses_.back().own = true;
   excluded.use = static_cast<int>(uses_.size()) - 1;
   excluded.qualified_only = true;
   scope.items.push_back(excluded);
@@ -204,14 +210,16 @@ void Query::assignments(const List* targets, const Scope& scope, int use, int ef
       // SET (a, b) = source: each column has a node of its own with the same source.
       if (multi->colno == 1) row = group(multi->source, &scope);
       link_literals(row.literals, use, column);
+      store(row, use, column);
       continue;
     }
     Lineage value = group(target->val, &scope);
     link_literals(value.literals, use, column);
+    store(value, use, column);
   }
 }
 
-Outputs Query::update(const UpdateStmt* update, const Scope* outer, const Ctes* ctes) {
+Outputs Query::update(const UpdateStmt* update, const Scope* outer, Ctes* ctes) {
   top_ = false;
   Ctes own;
   own.parent = ctes;
@@ -230,7 +238,7 @@ Outputs Query::update(const UpdateStmt* update, const Scope* outer, const Ctes* 
   return targets(update->returningList, scope, false);
 }
 
-Outputs Query::remove(const DeleteStmt* remove, const Scope* outer, const Ctes* ctes) {
+Outputs Query::remove(const DeleteStmt* remove, const Scope* outer, Ctes* ctes) {
   top_ = false;
   Ctes own;
   own.parent = ctes;
@@ -248,7 +256,7 @@ Outputs Query::remove(const DeleteStmt* remove, const Scope* outer, const Ctes* 
   return targets(remove->returningList, scope, false);
 }
 
-Outputs Query::merge(const MergeStmt* merge, const Scope* outer, const Ctes* ctes) {
+Outputs Query::merge(const MergeStmt* merge, const Scope* outer, Ctes* ctes) {
   top_ = false;
   Ctes own;
   own.parent = ctes;
@@ -286,7 +294,11 @@ void Query::merge_when(const MergeWhenClause* when, const Scope& scope, int use,
   for (size_t i = 0; i < values.size(); ++i) {
     Lineage value = group(values[i], &scope);
     const auto* column = i < columns.size() ? pg::as<ResTarget>(columns[i]) : nullptr;
-    if (column == nullptr) continue;
+    if (column == nullptr) {
+      store(value);
+      continue;
+    }
+    store(value, use, pg::view(column->name));
     effects_.column(effect, pg::view(column->name));
     link_literals(value.literals, use, pg::view(column->name));
   }

@@ -126,12 +126,16 @@ void Effects::adopt(const Statement& inner, std::string_view through) {
     because(index, effect.because);
   }
   for (const FactPtr& fact : inner.relations) used(fact);
+  out_.tested.insert(out_.tested.end(), inner.tested.begin(), inner.tested.end());
+  out_.stored.insert(out_.stored.end(), inner.stored.begin(), inner.stored.end());
   out_.moves_meaning |= inner.moves_meaning;
   out_.moves_lexing |= inner.moves_lexing;
   out_.computed_output |= inner.computed_output;
 }
 
 void Effects::finish() {
+  sort_origins(out_.tested);
+  sort_origins(out_.stored);
   for (auto& [index, fact] : inherited_) {
     const model::Effect parent = out_.effects[index];
     for (const std::string& name : fact->descendants) {

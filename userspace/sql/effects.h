@@ -20,6 +20,9 @@ using FactPtr = std::shared_ptr<const RelationFact>;
 std::string object_name(const RelationFact& fact);
 std::string join_names(std::string_view schema, std::string_view name);
 
+/// Sorts by name and leaves each once.
+void sort_origins(std::vector<ColumnOrigin>& origins);
+
 class Effects {
  public:
   explicit Effects(Statement& out) : out_(out) {}

@@ -31,7 +31,7 @@ void Query::link_literal(uint32_t index, std::string column) {
 }
 
 void Query::link_literals(const std::vector<uint32_t>& literals, int use, std::string_view column) {
-  if (literals.empty()) return;
+  if (literals.empty() || uses_[use].fact->name.empty()) return;
   std::string name = object_name(*uses_[use].fact);
   name.append(".").append(column);
   for (uint32_t literal : literals) link_literal(literal, name);
@@ -65,10 +65,7 @@ Lineage Query::expression(const Node* node, const Scope* scope, std::string_view
 
 void Query::predicate(const Node* node, const Scope* scope) {
   const auto* boolean = pg::as<BoolExpr>(node);
-  if (boolean == nullptr) {
-    group(node, scope);
-    return;
-  }
+  if (boolean == nullptr) return test(group(node, scope));
   Deeper deeper(state_, 1);
   if (!deeper) return;
   for (const Node* argument : pg::Nodes(boolean->args)) predicate(argument, scope);
@@ -107,7 +104,7 @@ void Query::expr(const Node* node, const Scope* scope, Lineage& group) {
     case T_A_Expr:
       return operation(reinterpret_cast<const A_Expr*>(node), scope, group);
     case T_BoolExpr:
-      return exprs(reinterpret_cast<const BoolExpr*>(node)->args, scope, group);
+      return guarded(reinterpret_cast<const BoolExpr*>(node)->args, scope, group);
     case T_NullTest:
       return expr(reinterpret_cast<const Node*>(reinterpret_cast<const NullTest*>(node)->arg), scope, group);
     case T_BooleanTest:
@@ -118,8 +115,9 @@ void Query::expr(const Node* node, const Scope* scope, Lineage& group) {
       return sublink(reinterpret_cast<const SubLink*>(node), scope, group);
     case T_TypeCast: {
       const auto* cast = reinterpret_cast<const TypeCast*>(node);
-      type(cast->typeName);
-      return expr(cast->arg, scope, group);
+      size_t doings = state_.doings;
+      type(cast->typeName, group);
+      return argument(cast->arg, state_.doings != doings, scope, group);
     }
     case T_A_Indirection:
       return indirection(reinterpret_cast<const A_Indirection*>(node), scope, group);
@@ -135,16 +133,23 @@ void Query::other_expr(const Node* node, const Scope* scope, Lineage& group) {
   switch (nodeTag(node)) {
     case T_CaseExpr: {
       const auto* choice = reinterpret_cast<const CaseExpr*>(node);
-      walk(choice->arg);
+      Lineage chosen;
+      expr(reinterpret_cast<const Node*>(choice->arg), scope, chosen);
+      test(chosen);
+      group.append(chosen);
       if (choice->arg != nullptr) named_operator({}, "=", group);
       exprs(choice->args, scope, group);
       return walk(choice->defresult);
     }
-    case T_CaseWhen:
-      walk(reinterpret_cast<const CaseWhen*>(node)->expr);
+    case T_CaseWhen: {
+      Lineage condition;
+      expr(reinterpret_cast<const Node*>(reinterpret_cast<const CaseWhen*>(node)->expr), scope, condition);
+      test(condition);
+      group.append(condition);
       return walk(reinterpret_cast<const CaseWhen*>(node)->result);
+    }
     case T_CoalesceExpr:
-      return exprs(reinterpret_cast<const CoalesceExpr*>(node)->args, scope, group);
+      return guarded(reinterpret_cast<const CoalesceExpr*>(node)->args, scope, group);
     case T_MinMaxExpr:
       return exprs(reinterpret_cast<const MinMaxExpr*>(node)->args, scope, group);
     case T_RowExpr:
@@ -195,7 +200,26 @@ void Query::other_expr(const Node* node, const Scope* scope, Lineage& group) {
   }
 }
 
+// Parts of AND, OR and COALESCE: an earlier one decides whether a later one is computed at all.
+void Query::guarded(const List* parts, const Scope* scope, Lineage& group) {
+  size_t doings = state_.doings;
+  Lineage all;
+  exprs(parts, scope, all);
+  guard(doings, all);
+  group.append(all);
+}
+
+// A value that code may get, which may put it anywhere.
+void Query::argument(const Node* node, bool runs_code, const Scope* scope, Lineage& group) {
+  if (!runs_code) return expr(node, scope, group);
+  Lineage value;
+  expr(node, scope, value);
+  store(value);
+  group.append(value);
+}
+
 void Query::operation(const A_Expr* operation, const Scope* scope, Lineage& group) {
+  size_t doings = state_.doings;
   switch (operation->kind) {
     case AEXPR_BETWEEN:
     case AEXPR_NOT_BETWEEN:
@@ -207,14 +231,19 @@ void Query::operation(const A_Expr* operation, const Scope* scope, Lineage& grou
     default:
       operator_name(operation->name, group);
   }
-  expr(operation->lexpr, scope, group);
-  expr(operation->rexpr, scope, group);
+  bool runs_code = state_.doings != doings;
+  argument(operation->lexpr, runs_code, scope, group);
+  argument(operation->rexpr, runs_code, scope, group);
 }
 
 void Query::sublink(const SubLink* link, const Scope* scope, Lineage& group) {
-  expr(link->testexpr, scope, group);
+  size_t doings = state_.doings;
   if (link->operName != nullptr) operator_name(link->operName, group);
+  bool runs_code = state_.doings != doings;
+  ++state_.doings;  // statistics tell how often it ran
+  argument(link->testexpr, runs_code, scope, group);
   Outputs outputs = statement(link->subselect, scope, scope == nullptr ? nullptr : scope->ctes);
+  if (runs_code) store(outputs.all());
   if (link->subLinkType != EXISTS_SUBLINK) group.append(outputs.all());
 }
 
@@ -222,18 +251,20 @@ void Query::indirection(const A_Indirection* node, const Scope* scope, Lineage& 
   pg::Nodes parts(node->indirection);
   const auto* row = pg::as<ColumnRef>(node->arg);
   size_t next = 0;
+  Lineage value;
   if (row != nullptr && pg::Nodes(row->fields).size() == 1 && !parts.empty() && pg::as<String>(parts[0]) != nullptr) {
     // (t).column: the same as t.column where t is no column itself.
     std::string_view name = pg::text_of(pg::Nodes(row->fields)[0]);
     if (find_item({}, name, scope) != nullptr && !has_known_column(name, scope)) {
-      qualified({}, name, pg::text_of(parts[0]), scope, group);
+      qualified({}, name, pg::text_of(parts[0]), scope, value);
       next = 1;
     }
   }
-  if (next == 0) expr(node->arg, scope, group);
+  if (next == 0) expr(node->arg, scope, value);
+  group.append(value);
   for (; next < parts.size(); ++next) {
     if (pg::as<String>(parts[next]) != nullptr) {
-      field_or_function(pg::text_of(parts[next]));
+      field_or_function(pg::text_of(parts[next]), value, group);
     } else if (pg::as<A_Star>(parts[next]) == nullptr) {
       expr(parts[next], scope, group);
     }

@@ -11,11 +11,11 @@ namespace sallyport::sql {
 using model::Access;
 using model::ObjectKind;
 
-void Query::from(const List* list, Scope& scope, const Ctes* ctes) {
+void Query::from(const List* list, Scope& scope, Ctes* ctes) {
   for (const Node* node : pg::Nodes(list)) from_item(node, scope, ctes);
 }
 
-void Query::from_item(const Node* node, Scope& scope, const Ctes* ctes) {
+void Query::from_item(const Node* node, Scope& scope, Ctes* ctes) {
   if (node == nullptr) return;
   Deeper deeper(state_, 1);
   if (!deeper) return;
@@ -37,9 +37,11 @@ void Query::from_item(const Node* node, Scope& scope, const Ctes* ctes) {
   }
 }
 
-void Query::from_relation(const RangeVar* relation, Scope& scope, const Ctes* ctes) {
+void Query::from_relation(const RangeVar* relation, Scope& scope, Ctes* ctes) {
   if (relation->schemaname == nullptr && ctes != nullptr) {
-    if (const Ctes::Entry* entry = ctes->find(pg::view(relation->relname))) {
+    if (Ctes::Found found = ctes->find(pg::view(relation->relname)); found.level != nullptr) {
+      if (found.level->entries[found.index].outputs == nullptr) make_cte(*found.level, found.index);
+      const Ctes::Entry* entry = &found.level->entries[found.index];
       if (relation->alias != nullptr) return derived(scope, relation->alias, entry->outputs);
       Item item;
       item.name = entry->name;
@@ -73,6 +75,7 @@ void Query::add_item(Scope& scope, const RangeVar* relation, std::string_view st
     item.name = alias;
     item.schema = {};
   }
+  item.outputs = view_outputs(item.use);
   if (names != nullptr) {
     Outputs outputs;
     bool was_silent = std::exchange(uses_[item.use].silent, true);  // naming columns reads none
@@ -85,6 +88,11 @@ void Query::add_item(Scope& scope, const RangeVar* relation, std::string_view st
 
 std::shared_ptr<const Outputs> Query::renamed(const Outputs& outputs, const List* names) {
   auto result = std::make_shared<Outputs>(outputs);
+  if (!outputs.known && !pg::Nodes(names).empty()) {
+    // Names go by position, which nobody knows: each may be any.
+    result->rest = outputs.all();
+    result->columns.clear();
+  }
   size_t index = 0;
   for (const Node* name : pg::Nodes(names)) {
     if (index < result->columns.size()) {
@@ -108,7 +116,7 @@ void Query::derived(Scope& scope, const Alias* alias, std::shared_ptr<const Outp
   scope.items.push_back(std::move(item));
 }
 
-void Query::from_subselect(const RangeSubselect* range, Scope& scope, const Ctes* ctes) {
+void Query::from_subselect(const RangeSubselect* range, Scope& scope, Ctes* ctes) {
   Outputs outputs = statement(range->subquery, range->lateral ? &scope : scope.parent, ctes);
   derived(scope, range->alias, std::make_shared<Outputs>(std::move(outputs)));
 }
@@ -150,23 +158,27 @@ void Query::from_table_function(const RangeTableFunc* range, Scope& scope) {
   Lineage& rest = outputs->rest;
   rest.append(group(range->docexpr, &scope));
   rest.append(group(range->rowexpr, &scope));
+  test(rest);  // how many rows
   for (const Node* node : pg::Nodes(range->namespaces)) group(node, &scope);
   for (const Node* node : pg::Nodes(range->columns)) {
     const auto* column = pg::as<RangeTableFuncCol>(node);
     if (column == nullptr) continue;
     type(column->typeName);
-    group(column->colexpr, &scope);
-    group(column->coldefexpr, &scope);
-    outputs->columns.push_back({pg::view(column->colname), rest});
+    OutputColumn& output = outputs->columns.emplace_back();
+    output.name = pg::view(column->colname);
+    output.lineage.append(rest);
+    output.lineage.append(group(column->colexpr, &scope));
+    output.lineage.append(group(column->coldefexpr, &scope));
   }
   derived(scope, range->alias, std::move(outputs));
 }
 
-void Query::from_sample(const RangeTableSample* sample, Scope& scope, const Ctes* ctes) {
+void Query::from_sample(const RangeTableSample* sample, Scope& scope, Ctes* ctes) {
   from_item(sample->relation, scope, ctes);
-  Lineage ignored;
-  exprs(sample->args, &scope, ignored);
-  expr(sample->repeatable, &scope, ignored);
+  Lineage decides;
+  exprs(sample->args, &scope, decides);
+  expr(sample->repeatable, &scope, decides);
+  test(decides);
   pg::Nodes method(sample->method);
   if (method.empty()) return;
   std::string_view name = pg::text_of(method[method.size() - 1]);
@@ -175,7 +187,7 @@ void Query::from_sample(const RangeTableSample* sample, Scope& scope, const Ctes
   if (!builtin) function(schema, name, "sampling method");
 }
 
-void Query::from_join(const JoinExpr* join, Scope& scope, const Ctes* ctes) {
+void Query::from_join(const JoinExpr* join, Scope& scope, Ctes* ctes) {
   size_t begin = scope.items.size();
   from_item(join->larg, scope, ctes);
   size_t middle = scope.items.size();
@@ -206,7 +218,8 @@ void Query::join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_
     item.qualified_only = true;
     scope.items.push_back(std::move(item));
   }
-  if (!join->isNatural) return;
+  scope.merged |= join->isNatural || join->usingClause != nullptr;
+  if (!join->isNatural) return test(lineage);
   Outputs left;
   for (size_t i = begin; i < middle; ++i) {
     if (scope.items[i].hidden) continue;
@@ -227,7 +240,7 @@ void Query::join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_
   }
   if (!known) {
     for (size_t i = begin; i < scope.items.size(); ++i) whole_row(scope.items[i], lineage);
-    return;
+    return test(lineage);
   }
   for (const OutputColumn& column : left.columns)
     for (size_t i = middle; i < scope.items.size(); ++i)
@@ -235,6 +248,7 @@ void Query::join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_
         compare(column.name);
         break;
       }
+  test(lineage);
 }
 
 // (a JOIN b) AS j hides a and b; j has the columns of both.
@@ -253,6 +267,7 @@ void Query::join_alias(const JoinExpr* join, Scope& scope, size_t begin) {
       outputs->append(*item.outputs);
     }
   }
+  outputs->known &= !scope.merged;
   derived(scope, join->alias, std::move(outputs));
 }
 

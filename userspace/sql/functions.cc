@@ -13,11 +13,19 @@ using model::Access;
 using model::ObjectKind;
 
 void Query::call(const FuncCall* call, const Scope* scope, Lineage& group) {
-  exprs(call->args, scope, group);
-  exprs(call->agg_order, scope, group);
-  expr(call->agg_filter, scope, group);
-  if (call->over != nullptr) window(call->over, scope, group);
+  Lineage arguments;
+  exprs(call->args, scope, arguments);
+  call_lineage(call, scope, group);
+  size_t doings = state_.doings;
+  resolve_call(call, group);
+  if (state_.doings != doings) store(arguments);
+  if (returns_set(qualified_name(call->funcname).name)) test(arguments);  // how many rows
+  group.append(arguments);
+}
+
+void Query::resolve_call(const FuncCall* call, Lineage& group) {
   QualifiedName name = qualified_name(call->funcname);
+  if (does_something(name.name)) ++state_.doings;
   secret_arguments(call, name.name);
   if (name.schema == "information_schema" && name.name.starts_with("_pg_")) return;
   if (name.schema == "pg_catalog") return builtin_call(name.name, call, group);
@@ -30,8 +38,11 @@ void Query::call(const FuncCall* call, const Scope* scope, Lineage& group) {
 void Query::builtin_call(std::string_view name, const FuncCall* call, Lineage& reads) {
   // A user's cast to JSON is called by what makes JSON.
   if (name.find("json") != std::string_view::npos)
-    for (std::string_view type : {"json", "jsonb"}) named_type("pg_catalog", type);
-  if (is_builtin_pure_function(name) || special_call(name, call, reads)) return;
+    for (std::string_view type : {"json", "jsonb"}) named_type("pg_catalog", type, reads);
+  if (is_builtin_pure_function(name)) return;
+  ++state_.doings;
+  reads.untraced |= shows_anything(name);
+  if (special_call(name, call, reads)) return;
   unknown_function("pg_catalog." + std::string(name),
                    "function pg_catalog." + std::string(name) + " is not known to be harmless");
 }
@@ -50,6 +61,7 @@ Lineage Query::function(std::string_view schema, std::string_view name, std::str
   for (const FunctionFact* fact : reach.facts) {
     if (fact->routines.empty()) unknown_function(object, why + " is not known to be harmless");
     for (const auto& each : fact->routines) {
+      if (!is_harmless(*each)) ++state_.doings;  // what it does with its arguments is not followed
       effects_.add("call", ObjectKind::function, join_names(each->schema, each->name), Access::execute);
       run(*each, call, reads);
     }
@@ -61,6 +73,7 @@ void Query::unknown_function(std::string object, std::string because) {
   effects_.unknown(ObjectKind::function, std::move(object), Access::execute, std::move(because));
   effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
   state_.names.move("a call earlier in the text may have changed it");
+  ++state_.doings;
 }
 
 void Query::setting(std::string_view name, std::string_view statement_class, std::string_view value) {
@@ -77,14 +90,17 @@ void Query::setting(std::string_view name, std::string_view statement_class, std
 }
 
 // (x).name: a field of a row value, or name(x).
-void Query::field_or_function(std::string_view name) {
-  Lineage ignored;
+void Query::field_or_function(std::string_view name, const Lineage& value, Lineage& group) {
+  size_t doings = state_.doings;
   bool shadowed = state_.names.may_be_shadowed(name);
   if (is_builtin_impure_function(name) && !shadowed) {
-    builtin_call(name, nullptr, ignored);
+    builtin_call(name, nullptr, group);
   } else if (shadowed) {
-    function({}, name, "field or function");
+    group.append(function({}, name, "field or function"));
   }
+  if (does_something(name)) ++state_.doings;
+  if (state_.doings != doings) store(value);
+  if (returns_set(name)) test(value);
 }
 
 // Constants that are keys, passwords or connection strings whatever they stand beside.

@@ -179,7 +179,9 @@ void Query::Inside::run_value(const Node* node, const Scope& scope) {
   Statement inner;
   Effects effects(inner);
   effects.exchange_planned(planned_);
-  Query(state_, effects).expression(node, &scope, "select");
+  Query query(state_, effects);
+  query.expression(node, &scope, "select");
+  query.finish_lineage();
   effects.finish();
   if (effects.overflowed()) state_.too_complex = true;
   adopt(inner);
@@ -189,6 +191,7 @@ void Query::Inside::adopt(Statement& inner) {
   if (inner.transaction_control) inner.moves_meaning = true;
   inner.computed_output = false;
   for (const model::Effect& effect : inner.effects) {
+    if (effect.access == Access::write || effect.statement_class == model::kUnknownClass) ++state_.doings;
     if (effect.kind != ObjectKind::relation || effect.access != Access::read) continue;
     for (const FactPtr& fact : inner.relations) {
       if (object_name(*fact) != effect.object) continue;

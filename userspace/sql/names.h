@@ -75,6 +75,9 @@ class Names {
   /// The elements of CREATE SCHEMA are made in that schema, and it is searched first.
   void enter_schema(std::string_view schema);
   void leave_schema() { inside_schema_.clear(); }
+  /// Has the text itself made or moved names? Then code that was looked up before may not mean what it meant.
+  bool changed() const { return !moved_.empty() || !made_bare_.empty() || !doubtful_.empty(); }
+  std::string_view exchange_pending(std::string_view why) { return std::exchange(pending_move_, why); }
   std::string_view moved() const { return moved_; }
   bool moving() const { return !pending_move_.empty(); }
   const Missing& missing() const { return missing_; }

@@ -65,6 +65,7 @@ SP_TAG(CreateTableAsStmt)
 SP_TAG(DefElem)
 SP_TAG(FuncCall)
 SP_TAG(FunctionParameter)
+SP_TAG(GroupingSet)
 SP_TAG(IndexElem)
 SP_TAG(Integer)
 SP_TAG(JoinExpr)
@@ -102,6 +103,12 @@ const T* as(const void* node) {
   static_assert(kTag<T> != T_Invalid);
   if (node == nullptr || static_cast<const Node*>(node)->type != kTag<T>) return nullptr;
   return static_cast<const T*>(node);
+}
+
+/// `node` as a T, whose tag was looked at before.
+template <class T>
+const T* cast(const Node* node) {
+  return reinterpret_cast<const T*>(node);
 }
 
 /// A string node's text, borrowed from the tree; empty if it is none.

@@ -2,6 +2,7 @@
 // SELECT, VALUES, set operations and WITH (analyze.c, parse_cte.c, parse_clause.c of PostgreSQL).
 #include "sql/query.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <memory>
@@ -18,6 +19,8 @@ namespace {
 constexpr int kQueryDepthCost = 8;  // a query's level takes that much more stack than an expression's
 constexpr int kSetOperationDepthCost = 2;
 
+}  // namespace
+
 // VALUES columns are column1, column2 …; the names live as long as the process.
 std::string_view values_column_name(size_t index) {
   constexpr size_t kNamed = 64;
@@ -29,9 +32,7 @@ std::string_view values_column_name(size_t index) {
   return index < kNamed ? std::string_view(names[index]) : std::string_view("?column?");
 }
 
-}  // namespace
-
-Outputs Query::statement(const Node* node, const Scope* outer, const Ctes* ctes) {
+Outputs Query::statement(const Node* node, const Scope* outer, Ctes* ctes) {
   if (node == nullptr) return {};
   bool select_node = nodeTag(node) == T_SelectStmt;
   const auto* as_select = reinterpret_cast<const SelectStmt*>(node);
@@ -70,7 +71,7 @@ Outputs Query::statement(const Node* node, const Scope* outer, const Ctes* ctes)
   return outputs;
 }
 
-Outputs Query::select(const SelectStmt* select, const Scope* outer, const Ctes* ctes) {
+Outputs Query::select(const SelectStmt* select, const Scope* outer, Ctes* ctes) {
   Ctes own;
   own.parent = ctes;
   if (select->withClause != nullptr) {
@@ -87,12 +88,11 @@ Outputs Query::select(const SelectStmt* select, const Scope* outer, const Ctes* 
   top_ = top;
   Outputs right = statement(reinterpret_cast<const Node*>(select->rarg), outer, ctes);
   top_ = top;
-  for (size_t i = 0; i < outputs.columns.size(); ++i) {
-    outputs.columns[i].lineage.append(right.rest);
-    if (i < right.columns.size()) outputs.columns[i].lineage.append(right.columns[i].lineage);
+  if (select->op != SETOP_UNION || !select->all) {  // rows are compared with each other
+    test(outputs.all());
+    test(right.all());
   }
-  outputs.rest.append(right.all());
-  outputs.known &= right.known;
+  merge(outputs, right);
   if (top_) effects_.statement().computed_output = true;
   Scope scope;
   scope.parent = outer;
@@ -104,7 +104,22 @@ Outputs Query::select(const SelectStmt* select, const Scope* outer, const Ctes* 
   return outputs;
 }
 
-Outputs Query::values(const SelectStmt* select, const Scope* outer, const Ctes* ctes) {
+// The rows of another query below those of `outputs`: by position, as far as positions are known.
+void Query::merge(Outputs& outputs, const Outputs& below) {
+  bool known = outputs.known && below.known;
+  Lineage any;
+  if (!known) any = below.all();
+  for (size_t i = 0; i < outputs.columns.size(); ++i) {
+    OutputColumn& column = outputs.columns[i];
+    column.plain = false;
+    column.lineage.append(known ? below.rest : any);
+    if (known && i < below.columns.size()) column.lineage.append(below.columns[i].lineage);
+  }
+  outputs.rest.append(known ? below.rest : any);
+  outputs.known = known;
+}
+
+Outputs Query::values(const SelectStmt* select, const Scope* outer, Ctes* ctes) {
   Scope scope;
   scope.parent = outer;
   scope.ctes = ctes;
@@ -123,7 +138,7 @@ Outputs Query::values(const SelectStmt* select, const Scope* outer, const Ctes* 
   return outputs;
 }
 
-Outputs Query::leaf(const SelectStmt* select, const Scope* outer, const Ctes* ctes) {
+Outputs Query::leaf(const SelectStmt* select, const Scope* outer, Ctes* ctes) {
   bool top = std::exchange(top_, false);
   Scope scope;
   scope.parent = outer;
@@ -131,14 +146,18 @@ Outputs Query::leaf(const SelectStmt* select, const Scope* outer, const Ctes* ct
   from(select->fromClause, scope, ctes);
   Outputs outputs = targets(select->targetList, scope, top);
   predicate(select->whereClause, &scope);
+  // Plain DISTINCT is a list of nothing.
+  if (select->distinctClause != nullptr && pg::Nodes(select->distinctClause)[0] == nullptr) test(outputs.all());
   clauses(select->distinctClause, scope, outputs, true);
   clauses(select->groupClause, scope, outputs, false);
   predicate(select->havingClause, &scope);
-  for (const Node* node : pg::Nodes(select->windowClause)) group(node, &scope);
+  for (const Node* node : pg::Nodes(select->windowClause)) test(group(node, &scope));
   clauses(select->sortClause, scope, outputs, true);
   predicate(select->limitOffset, &scope);
   predicate(select->limitCount, &scope);
-  if (select->intoClause != nullptr) into(select->intoClause);
+  if (select->intoClause == nullptr) return outputs;
+  into(select->intoClause);
+  store(outputs.all());
   return outputs;
 }
 
@@ -177,55 +196,72 @@ void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exi
 void Query::with(const WithClause* clause, const Scope* outer, Ctes& ctes) {
   pg::Nodes list(clause->ctes);
   ctes.entries.reserve(list.size());
+  ctes.outer = outer;
+  ctes.recursive = clause->recursive;
   for (const Node* node : list) {
     const auto* cte = pg::as<CommonTableExpr>(node);
     if (cte == nullptr) continue;
     Ctes::Entry entry;
     entry.name = pg::view(cte->ctename);
+    entry.body = cte;
     // WITH RECURSIVE: every name is seen everywhere in the list; else only by what comes after it.
     entry.visible = clause->recursive;
-    auto unknown = std::make_shared<Outputs>();
-    unknown->known = false;
-    entry.outputs = std::move(unknown);
     ctes.entries.push_back(std::move(entry));
   }
-  size_t index = 0;
-  for (const Node* node : list) {
-    const auto* cte = pg::as<CommonTableExpr>(node);
-    if (cte == nullptr) continue;
-    Outputs outputs =
-        clause->recursive ? recursive_cte(cte, outer, ctes, index) : statement(cte->ctequery, outer, &ctes);
-    ctes.entries[index].outputs = renamed(outputs, cte->aliascolnames);
-    ctes.entries[index].visible = true;
-    if (cte->cycle_clause != nullptr) {
-      group(cte->cycle_clause->cycle_mark_value, nullptr);
-      group(cte->cycle_clause->cycle_mark_default, nullptr);
-    }
-    if (cte->cycle_clause != nullptr || cte->search_clause != nullptr) {
-      auto more = std::make_shared<Outputs>(*ctes.entries[index].outputs);
-      more->known = false;
-      ctes.entries[index].outputs = std::move(more);
-    }
-    ++index;
-  }
+  for (size_t index = 0; index < ctes.entries.size(); ++index)
+    if (ctes.entries[index].outputs == nullptr) make_cte(ctes, index);
 }
 
-// The first arm of the UNION names the columns that the second arm sees.
+void Query::make_cte(Ctes& ctes, size_t index) {
+  const auto* cte = static_cast<const CommonTableExpr*>(ctes.entries[index].body);
+  // What a reference sees that the server would not allow here.
+  auto unknown = std::make_shared<Outputs>();
+  unknown->known = false;
+  unknown->rest.untraced = true;
+  ctes.entries[index].outputs = std::move(unknown);
+  bool top = std::exchange(top_, false);
+  Outputs outputs =
+      ctes.recursive ? recursive_cte(cte, ctes.outer, ctes, index) : statement(cte->ctequery, ctes.outer, &ctes);
+  top_ = top;
+  auto made = std::make_shared<Outputs>(*renamed(outputs, cte->aliascolnames));
+  search_and_cycle(cte, *made);
+  ctes.entries[index].outputs = std::move(made);
+  ctes.entries[index].visible = true;
+}
+
 Outputs Query::recursive_cte(const CommonTableExpr* cte, const Scope* outer, Ctes& ctes, size_t index) {
   const auto* body = pg::as<SelectStmt>(cte->ctequery);
-  bool plain = body != nullptr && body->op == SETOP_UNION && body->withClause == nullptr &&
-               body->sortClause == nullptr && body->limitCount == nullptr && body->limitOffset == nullptr;
+  bool plain = body != nullptr && body->op == SETOP_UNION && body->sortClause == nullptr &&
+               body->limitCount == nullptr && body->limitOffset == nullptr;
   if (!plain) return statement(cte->ctequery, outer, &ctes);
   Deeper deeper(state_, kSetOperationDepthCost);
   if (!deeper) return {};
-  Outputs outputs = statement(reinterpret_cast<const Node*>(body->larg), outer, &ctes);
-  ctes.entries[index].outputs = renamed(outputs, cte->aliascolnames);
-  Outputs right = statement(reinterpret_cast<const Node*>(body->rarg), outer, &ctes);
-  for (size_t i = 0; i < outputs.columns.size(); ++i) {
-    outputs.columns[i].lineage.append(right.rest);
-    if (i < right.columns.size()) outputs.columns[i].lineage.append(right.columns[i].lineage);
+  if (body->withClause == nullptr) return recursive_union(body, cte, outer, &ctes, ctes.entries[index]);
+  Ctes own;
+  own.parent = &ctes;
+  with(body->withClause, outer, own);
+  return recursive_union(body, cte, outer, &own, ctes.entries[index]);
+}
+
+// The first arm of the UNION names the columns that the second arm sees. What the second arm makes of them is
+// marked, since it comes back into them.
+Outputs Query::recursive_union(const SelectStmt* body, const CommonTableExpr* cte, const Scope* outer, Ctes* inner,
+                               Ctes::Entry& entry) {
+  Outputs outputs = statement(reinterpret_cast<const Node*>(body->larg), outer, inner);
+  static const FactPtr kNothing = std::make_shared<RelationFact>();
+  int mark = static_cast<int>(uses_.size());
+  uses_.push_back({kNothing, "select", true, true, true});
+  auto seen = std::make_shared<Outputs>(*renamed(outputs, cte->aliascolnames));
+  for (size_t i = 0; i < seen->columns.size(); ++i) {
+    seen->columns[i].lineage.columns.push_back({mark, values_column_name(i)});
+    seen->columns[i].plain = false;
   }
-  outputs.rest.append(right.rest);
+  seen->rest.columns.push_back({mark, "*"});
+  entry.outputs = std::move(seen);
+  Outputs right = statement(reinterpret_cast<const Node*>(body->rarg), outer, inner);
+  merge(outputs, right);
+  close_recursion(mark, outputs);
+  if (!body->all) test(outputs.all());
   return outputs;
 }
 
@@ -236,11 +272,16 @@ Outputs Query::targets(const List* list, const Scope& scope, bool top) {
     if (target == nullptr) continue;
     if (star_target(target, scope, outputs)) continue;
     OutputColumn& column = outputs.columns.emplace_back();
+    plain_touch_ = false;
     column.lineage = group(target->val, &scope);
     column.lineage.compact();
     column.name = target->name != nullptr ? pg::view(target->name) : output_name(target->val, 0);
-    bool plain = pg::as<ColumnRef>(target->val) != nullptr && column.lineage.columns.size() == 1;
-    if (top && !plain) effects_.statement().computed_output = true;
+    // A view's column is an origin beside what it is made of.
+    auto is_origin = [&](const Origin& origin) { return !uses_[origin.use].own; };
+    bool single =
+        pg::as<ColumnRef>(target->val) != nullptr && std::ranges::count_if(column.lineage.columns, is_origin) == 1;
+    column.plain = single && plain_touch_;
+    if (top && !single) effects_.statement().computed_output = true;
   }
   return outputs;
 }
@@ -261,6 +302,7 @@ bool Query::star_target(const ResTarget* target, const Scope& scope, Outputs& ou
   if (fields.size() == 1) {
     for (const Item& item : scope.items)
       if (!item.hidden && !item.qualified_only) star(item, outputs);
+    outputs.known &= !scope.merged;
     return true;
   }
   std::string_view schema = fields.size() >= 3 ? pg::text_of(fields[fields.size() - 3]) : std::string_view();
@@ -281,6 +323,11 @@ void Query::clauses(const List* list, const Scope& scope, const Outputs& outputs
 // A bare name in ORDER BY and DISTINCT ON is a result column first, in GROUP BY an input column first.
 void Query::clause(const Node* node, const Scope& scope, const Outputs& outputs, bool output_first) {
   if (node == nullptr) return;
+  Deeper deeper(state_, 1);
+  if (!deeper) return;
+  if (const auto* set = pg::as<GroupingSet>(node)) return clauses(set->content, scope, outputs, output_first);
+  if (const auto* row = pg::as<RowExpr>(node); row != nullptr && row->row_format == COERCE_IMPLICIT_CAST)
+    return clauses(row->args, scope, outputs, output_first);
   if (const auto* sort = pg::as<SortBy>(node)) {
     Lineage ignored;
     if (sort->useOp != nullptr) operator_name(sort->useOp, ignored);
@@ -295,10 +342,17 @@ void Query::clause(const Node* node, const Scope& scope, const Outputs& outputs,
       for (const OutputColumn& column : outputs.columns) is_output |= column.name == name;
       bool input = false;
       for (const Item& item : scope.items) input |= !item.hidden && !item.qualified_only && has(item, name) != Has::no;
+      for (const OutputColumn& column : outputs.columns)
+        if (column.name == name) test(column.lineage);
       if (is_output && (output_first || !input)) return;
     }
   }
-  group(node, &scope);
+  test(group(node, &scope));
+  const auto* constant = pg::as<A_Const>(node);
+  if (constant == nullptr || constant->isnull || constant->val.node.type != T_Integer) return;
+  auto position = static_cast<size_t>(constant->val.ival.ival);
+  if (!outputs.known) test(outputs.all());
+  if (outputs.known && position >= 1 && position <= outputs.columns.size()) test(outputs.columns[position - 1].lineage);
 }
 
 // FigureColname of PostgreSQL, as far as another query can refer to it.
@@ -321,6 +375,8 @@ std::string_view Query::output_name(const Node* node, int depth) {
         if (pg::as<String>(part) != nullptr) name = pg::text_of(part);
       return name.empty() ? output_name(row->arg, depth + 1) : name;
     }
+    case T_A_Expr:
+      return reinterpret_cast<const A_Expr*>(node)->kind == AEXPR_NULLIF ? "nullif" : "?column?";
     case T_TypeCast: {
       const auto* cast = reinterpret_cast<const TypeCast*>(node);
       std::string_view name = output_name(cast->arg, depth + 1);

@@ -2,7 +2,8 @@
 // Walks SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and expressions of one statement, and notes what
 // they read, write and call. Split by subject over query.cc (SELECT, WITH), from.cc (FROM items),
 // columns.cc (column references), expression.cc, functions.cc (calls), types.cc (casts, operators), dml.cc,
-// routines.cc (what functions run), behind.cc (what lies behind relations).
+// routines.cc (what functions run), behind.cc (what lies behind relations), lineage.cc (where values go), views.cc
+// (what views are made of).
 #pragma once
 
 #include <map>
@@ -25,6 +26,17 @@ namespace sallyport::sql {
 struct ColumnRead {
   FactPtr fact;
   std::string column;
+};
+
+/// What a view's columns are made of.
+struct ViewColumn {
+  std::vector<ColumnRead> from;
+  bool traced = false;
+  bool plain = false;
+};
+struct ViewLineage {
+  bool known = false;
+  std::vector<ViewColumn> columns;
 };
 
 /// What all statements of one text share.
@@ -54,7 +66,10 @@ struct TextState {
   std::set<std::tuple<const RelationFact*, uint8_t, std::string>> looked_behind;
   /// Functions of the statement that is walked, each looked into once for each way to it, with what they read.
   std::map<std::pair<const Routine*, std::string>, std::vector<ColumnRead>> looked_into;
-  std::string way;  ///< the functions around that change whose rights count or how names are looked up
+  std::map<const RelationFact*, ViewLineage> views;
+  size_t doings = 0;               ///< calls so far that may do more than compute, or tell whether they were made
+  std::set<const Routine*> doers;  ///< functions looked into that do
+  std::string way;                 ///< the functions around that change whose rights count or how names are looked up
 };
 
 /// Counts how deep the walk is; false once it is too deep, and then the whole text is given up.
@@ -76,6 +91,9 @@ struct QualifiedName {
   std::string_view name;
 };
 
+/// VALUES columns are column1, column2 …; static text. Beyond those that have a name: "?column?".
+std::string_view values_column_name(size_t index);
+
 /// The last two parts of a name list, borrowed from the tree.
 QualifiedName qualified_name(const List* list);
 
@@ -90,7 +108,7 @@ class Query {
   Query(TextState& state, Effects& effects) : state_(state), effects_(effects) {}
 
   /// SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE or MERGE; anything else is unknown.
-  Outputs statement(const Node* node, const Scope* outer, const Ctes* ctes);
+  Outputs statement(const Node* node, const Scope* outer, Ctes* ctes);
   /// A stand-alone expression (a default, a check, a parameter) read as part of `statement_class`.
   Lineage expression(const Node* node, const Scope* scope, std::string_view statement_class);
 
@@ -113,12 +131,26 @@ class Query {
   /// The effect of making a relation; later statements of the text know it.
   void create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns);
   void type(const TypeName* type);
+  void type(const TypeName* type, Lineage& reads);
   Lineage function(std::string_view schema, std::string_view name, std::string_view verb,
                    const FuncCall* call = nullptr);
   /// DO: code without a function.
   void code_block(std::string_view language, std::string_view code);
   /// SET and set_config alike: notes the setting and what it moves.
   void setting(std::string_view name, std::string_view statement_class, std::string_view value = {});
+  /// The statement's result is `outputs`.
+  void publish(const Outputs& outputs);
+  /// The columns of a relation, or those of them that are named. Reads nothing.
+  Outputs relation_outputs(const RangeVar* relation, const List* columns, std::string_view statement_class);
+  /// A column of the first item, borrowed with `name`. Reads nothing.
+  Lineage column_lineage(const Scope& scope, std::string_view name) const;
+  /// Columns that decide something, columns whose values leave (Statement::tested, stored).
+  void test(const Lineage& lineage) { tested_.append_columns(lineage); }
+  void store(const Lineage& lineage) { stored_.append_columns(lineage); }
+  /// `lineage` goes into a column; what was in the same column before does not leave it.
+  void store(const Lineage& lineage, int use, std::string_view column);
+  /// Gives the statement what was tested and stored. Once, at its end.
+  void finish_lineage();
   void link(const Lineage& lineage);
   void link_literals(const std::vector<uint32_t>& literals, int use, std::string_view column);
   void link_literal(uint32_t literal, std::string column);
@@ -127,12 +159,16 @@ class Query {
 
  private:
   // query.cc
-  Outputs select(const SelectStmt* select, const Scope* outer, const Ctes* ctes);
-  Outputs leaf(const SelectStmt* select, const Scope* outer, const Ctes* ctes);
-  Outputs values(const SelectStmt* select, const Scope* outer, const Ctes* ctes);
+  Outputs select(const SelectStmt* select, const Scope* outer, Ctes* ctes);
+  Outputs leaf(const SelectStmt* select, const Scope* outer, Ctes* ctes);
+  Outputs values(const SelectStmt* select, const Scope* outer, Ctes* ctes);
   void set_operation_order(const SelectStmt* select, const Outputs& outputs, const Scope* outer);
+  static void merge(Outputs& outputs, const Outputs& below);
   void with(const WithClause* clause, const Scope* outer, Ctes& ctes);
+  void make_cte(Ctes& ctes, size_t index);
   Outputs recursive_cte(const CommonTableExpr* cte, const Scope* outer, Ctes& ctes, size_t index);
+  Outputs recursive_union(const SelectStmt* body, const CommonTableExpr* cte, const Scope* outer, Ctes* inner,
+                          Ctes::Entry& entry);
   Outputs targets(const List* list, const Scope& scope, bool returning);
   bool star_target(const ResTarget* target, const Scope& scope, Outputs& outputs);
   void clause(const Node* node, const Scope& scope, const Outputs& outputs, bool output_first);
@@ -141,14 +177,14 @@ class Query {
   static std::string_view output_name(const Node* node, int depth);
 
   // from.cc
-  void from(const List* list, Scope& scope, const Ctes* ctes);
-  void from_item(const Node* node, Scope& scope, const Ctes* ctes);
-  void from_relation(const RangeVar* relation, Scope& scope, const Ctes* ctes);
-  void from_subselect(const RangeSubselect* range, Scope& scope, const Ctes* ctes);
+  void from(const List* list, Scope& scope, Ctes* ctes);
+  void from_item(const Node* node, Scope& scope, Ctes* ctes);
+  void from_relation(const RangeVar* relation, Scope& scope, Ctes* ctes);
+  void from_subselect(const RangeSubselect* range, Scope& scope, Ctes* ctes);
   void from_function(const RangeFunction* range, Scope& scope);
   void from_table_function(const RangeTableFunc* range, Scope& scope);
-  void from_sample(const RangeTableSample* sample, Scope& scope, const Ctes* ctes);
-  void from_join(const JoinExpr* join, Scope& scope, const Ctes* ctes);
+  void from_sample(const RangeTableSample* sample, Scope& scope, Ctes* ctes);
+  void from_join(const JoinExpr* join, Scope& scope, Ctes* ctes);
   void join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_t middle);
   void join_alias(const JoinExpr* join, Scope& scope, size_t begin);
   void derived(Scope& scope, const Alias* alias, std::shared_ptr<const Outputs> outputs);
@@ -177,19 +213,39 @@ class Query {
   void predicate(const Node* node, const Scope* scope);
   Lineage group(const Node* node, const Scope* scope);
   void literal(int location, bool parameter, Lineage& group);
+  void guarded(const List* parts, const Scope* scope, Lineage& group);
+  void argument(const Node* node, bool runs_code, const Scope* scope, Lineage& group);
   void operation(const A_Expr* operation, const Scope* scope, Lineage& group);
   void sublink(const SubLink* link, const Scope* scope, Lineage& group);
   void indirection(const A_Indirection* node, const Scope* scope, Lineage& group);
   void window(const WindowDef* window, const Scope* scope, Lineage& group);
   void other_expr(const Node* node, const Scope* scope, Lineage& group);
 
+  // lineage.cc
+  std::vector<ColumnOrigin> origins(const Lineage& lineage) const;
+  void close_recursion(int mark, Outputs& outputs);
+  void search_and_cycle(const CommonTableExpr* cte, Outputs& outputs);
+  void call_lineage(const FuncCall* call, const Scope* scope, Lineage& group);
+  /// After the parts of AND, OR, COALESCE: what was done before may have decided whether something is done.
+  void guard(size_t doings_before, const Lineage& parts) {
+    if (state_.doings != doings_before) test(parts);
+  }
+
+  // views.cc
+  bool walk_view(const std::string& definition, ViewLineage& view);
+  const ViewLineage& look_into_view(const FactPtr& fact);
+  /// Null: not a view, or nobody can tell.
+  std::shared_ptr<const Outputs> view_outputs(int use);
+
   // functions.cc
   void call(const FuncCall* call, const Scope* scope, Lineage& group);
+  void resolve_call(const FuncCall* call, Lineage& group);
   void builtin_call(std::string_view name, const FuncCall* call, Lineage& reads);
   void unknown_function(std::string object, std::string because);
   void sequence_call(std::string_view name, const Node* argument, model::Access access);
   void set_config_call(const FuncCall* call);
-  void field_or_function(std::string_view name);
+  /// (value).name may be a call of a function.
+  void field_or_function(std::string_view name, const Lineage& value, Lineage& group);
   void secret_arguments(const FuncCall* call, std::string_view name);
 
   // builtin_calls.cc
@@ -201,7 +257,7 @@ class Query {
   // types.cc
   void operator_name(const List* name, Lineage& reads);
   void named_operator(std::string_view schema, std::string_view name, Lineage& reads);
-  void named_type(std::string_view schema, std::string_view name);
+  void named_type(std::string_view schema, std::string_view name, Lineage& reads);
   void quiet_function(const RelationName& name, Lineage& reads);
   void fired_function(const RelationName& name, Lineage& reads);
   void reach_function(const RelationName& name, bool calls, Lineage& reads);
@@ -222,16 +278,17 @@ class Query {
   bool run_plpgsql(Inside& inside, std::string_view source, std::string_view name, std::vector<std::string> variables,
                    std::string_view& why);
   bool run_pieces(Inside& inside, const std::vector<PlpgsqlPiece>& pieces, const Scope& scope, std::string_view& why);
-  void run_expression(const std::string& text, const Scope& scope, const std::string& who);
+  /// `stored`: its value goes into a column.
+  void run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored = false);
   void run_given(const std::string& who, const std::string& text, Lineage& reads);
-  void add_reads(std::vector<ColumnRead>& from, Lineage& reads);
+  void add_reads(const std::vector<ColumnRead>& from, Lineage& reads);
   static Scope code_scope(std::string_view name, const std::vector<std::string>& variables);
 
   // dml.cc
-  Outputs insert(const InsertStmt* insert, const Scope* outer, const Ctes* ctes);
-  Outputs update(const UpdateStmt* update, const Scope* outer, const Ctes* ctes);
-  Outputs remove(const DeleteStmt* remove, const Scope* outer, const Ctes* ctes);
-  Outputs merge(const MergeStmt* merge, const Scope* outer, const Ctes* ctes);
+  Outputs insert(const InsertStmt* insert, const Scope* outer, Ctes* ctes);
+  Outputs update(const UpdateStmt* update, const Scope* outer, Ctes* ctes);
+  Outputs remove(const DeleteStmt* remove, const Scope* outer, Ctes* ctes);
+  Outputs merge(const MergeStmt* merge, const Scope* outer, Ctes* ctes);
   void insert_columns(const InsertStmt* insert, int use, int effect, const Outputs* source, const Scope& scope);
   void on_conflict(const OnConflictClause* clause, Scope& scope, int use, int effect);
   void assignments(const List* targets, const Scope& scope, int use, int effect);
@@ -244,6 +301,9 @@ class Query {
   std::vector<Use> uses_;
   std::string_view class_ = "select";  // of the innermost statement being walked
   bool top_ = true;                    // the next query is the statement's own
+  bool plain_touch_ = false;           // the column touched last is one of a relation, as it is
+  Lineage tested_;
+  Lineage stored_;
 };
 
 }  // namespace sallyport::sql

@@ -125,7 +125,12 @@ void Query::code_block(std::string_view language, std::string_view code) {
   std::vector<ColumnRead> reads;
   Inside inside(*this, nullptr, reads);
   std::string_view why = "its language is not looked into";
-  if (language == "plpgsql" && run_plpgsql(inside, code, {}, {}, why)) return;
+  bool told = language == "plpgsql" && run_plpgsql(inside, code, {}, {}, why);
+  state_.given.push_back(std::move(reads));
+  Lineage lineage;
+  add_reads(state_.given.back(), lineage);
+  store(lineage);  // variables are not followed
+  if (told) return;
   effects_.unknown(ObjectKind::other, "do block", Access::execute,
                    "what the code of a DO block does is not known: " + std::string(why));
   effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
@@ -133,12 +138,20 @@ void Query::code_block(std::string_view language, std::string_view code) {
 }
 
 // An expression as the catalogue prints it: its names are those of the session's search path.
-void Query::run_expression(const std::string& text, const Scope& scope, const std::string& who) {
+void Query::run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored) {
   std::vector<ColumnRead> reads;
-  Inside inside(*this, nullptr, reads, Inside::session_names);
   std::string_view why;
-  if (!inside.run("SELECT " + text, scope, why))
-    unknown_function("", "what " + who + " does is not known: " + std::string(why));
+  bool told = false;
+  {
+    Inside inside(*this, nullptr, reads, Inside::session_names);
+    told = inside.run("SELECT " + text, scope, why);
+  }
+  if (!told) unknown_function("", "what " + who + " does is not known: " + std::string(why));
+  if (!stored || reads.empty()) return;
+  state_.given.push_back(std::move(reads));
+  Lineage lineage;
+  add_reads(state_.given.back(), lineage);
+  store(lineage);
 }
 
 // SQL that a function was given as text.
@@ -156,7 +169,7 @@ void Query::run_given(const std::string& who, const std::string& text, Lineage& 
 }
 
 // The columns live as long as `from`.
-void Query::add_reads(std::vector<ColumnRead>& from, Lineage& lineage) {
+void Query::add_reads(const std::vector<ColumnRead>& from, Lineage& lineage) {
   for (const ColumnRead& read : from) {
     uses_.push_back({read.fact, "select", true, true});
     lineage.columns.push_back({static_cast<int>(uses_.size()) - 1, read.column});
@@ -166,11 +179,14 @@ void Query::add_reads(std::vector<ColumnRead>& from, Lineage& lineage) {
 void Query::run(const Routine& routine, const FuncCall* call, Lineage& lineage) {
   if (is_harmless(routine)) return;
   if (routine.kind == 'a') {
+    ++state_.doings;
     for (const RelationName& part : routine.parts) quiet_function(part, lineage);
-    for (const RelationName& type : routine.types) named_type(type.schema, type.name);
+    for (const RelationName& type : routine.types) named_type(type.schema, type.name, lineage);
   } else if (routine.language == "sql" || routine.language == "plpgsql") {
     look_into(routine, lineage);
-  } else if (!library_call(routine, call, lineage)) {
+  } else {
+    ++state_.doings;
+    if (library_call(routine, call, lineage)) return;
     std::string object = join_names(routine.schema, routine.name);
     std::string because = "function " + object + " is written in " + routine.language + ", which is not looked into";
     unknown_function(std::move(object), std::move(because));
@@ -184,21 +200,28 @@ void Query::look_into(const Routine& routine, Lineage& lineage) {
   if (fresh) {
     std::vector<ColumnRead> reads;
     std::string_view why;
+    size_t doings = state_.doings;
     if (!run_routine(routine, reads, why)) {
       std::string object = join_names(routine.schema, routine.name);
       std::string because = "what function " + object + " does is not known: " + std::string(why);
       unknown_function(std::move(object), std::move(because));
     }
     known = std::move(reads);
+    if (state_.doings != doings || routine.language != "sql") state_.doers.insert(&routine);
   }
-  add_reads(known, lineage);
+  if (state_.doers.contains(&routine)) ++state_.doings;
+  Lineage reads;
+  add_reads(known, reads);
+  if (routine.language != "sql") store(reads);  // variables are not followed
+  lineage.append(reads);
 }
 
 bool Query::run_routine(const Routine& routine, std::vector<ColumnRead>& reads, std::string_view& why) {
   if (state_.inside >= limits::kSqlRoutineDepthMax) return why = "functions call each other too deep", false;
   if (routine.source.empty()) return why = "its code is not known or too long", false;
   Inside inside(*this, &routine, reads, routine.definition ? Inside::session_names : Inside::own_names);
-  for (const RelationName& type : routine.types) named_type(type.schema, type.name);
+  Lineage ignored;
+  for (const RelationName& type : routine.types) named_type(type.schema, type.name, ignored);
   if (!routine.defaults.empty() && !inside.run("SELECT " + routine.defaults, Scope(), why)) return false;
   if (routine.language == "plpgsql") return run_plpgsql(inside, routine.source, routine.name, routine.parameters, why);
   Scope scope = code_scope(routine.name, routine.parameters);

@@ -19,12 +19,7 @@ constexpr uint8_t kWrites = RelationFact::on_insert | RelationFact::on_update;
 // Bits of CreateTrigStmt::events (catalog/pg_trigger.h).
 constexpr int kTriggerInsert = 1 << 2, kTriggerDelete = 1 << 3, kTriggerUpdate = 1 << 4, kTriggerTruncate = 1 << 5;
 
-template <class T>
-const T* cast(const Node* node) {
-  return reinterpret_cast<const T*>(node);
-}
-
-bool builtin(std::string_view name) { return is_builtin_pure_function(name) || is_builtin_impure_function(name); }
+using pg::cast;
 
 void note_call(const FuncCall* call, ExpressionCalls& calls) {
   calls.any = true;
@@ -32,7 +27,9 @@ void note_call(const FuncCall* call, ExpressionCalls& calls) {
   if (parts.empty()) return;
   const std::string_view name = pg::text_of(parts[parts.size() - 1]);
   const std::string_view schema = parts.size() > 1 ? pg::text_of(parts[parts.size() - 2]) : std::string_view();
-  if (schema != "pg_catalog" && (!schema.empty() || !builtin(name))) calls.foreign = true;
+  const bool builtin =
+      (schema.empty() || schema == "pg_catalog") && (is_builtin_pure_function(name) || name == "nextval");
+  if (!builtin) calls.foreign = true;
   if (name != "nextval" || pg::Nodes(call->args).empty()) return;
   const Node* argument = pg::Nodes(call->args)[0];
   while (const auto* cast = pg::as<TypeCast>(argument)) argument = cast->arg;

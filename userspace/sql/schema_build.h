@@ -14,7 +14,7 @@ namespace sallyport::sql {
 /// The calls in an expression.
 struct ExpressionCalls {
   bool any = false;
-  bool foreign = false;                ///< of a function outside pg_catalog
+  bool foreign = false;                ///< of what is not known to be harmless: all but pure built-in ones and nextval
   std::vector<std::string> sequences;  ///< constants given to nextval
 };
 ExpressionCalls calls_in(const Node* expression);

@@ -12,10 +12,7 @@
 namespace sallyport::sql {
 namespace {
 
-template <class T>
-const T* cast(const Node* node) {
-  return reinterpret_cast<const T*>(node);
-}
+using pg::cast;
 
 /// "search_path=app, pg_temp", as pg_proc.proconfig has it.
 std::string setting_text(const VariableSetStmt* set) {

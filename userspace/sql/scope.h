@@ -22,6 +22,7 @@ struct Use {
   std::string_view statement_class;  ///< borrowed, static
   bool only = false;
   bool silent = false;  ///< EXCLUDED, OLD, NEW: lineage, but no read
+  bool own = false;     ///< what the statement brings itself: EXCLUDED, marks of a recursion; no origin of a value
   bool doubtful = false;
   int read_effect = -1;  ///< made at the first read
 };
@@ -38,10 +39,15 @@ struct Lineage {
   std::vector<Origin> columns;
   std::vector<uint32_t> literals;  ///< indices of the text's literals
   size_t compact_at = 64;          ///< nested `a || a` would double for ever
+  bool untraced = false;           ///< also of something that cannot be told
 
   void append(const Lineage& other) {
-    columns.insert(columns.end(), other.columns.begin(), other.columns.end());
     literals.insert(literals.end(), other.literals.begin(), other.literals.end());
+    append_columns(other);
+  }
+  void append_columns(const Lineage& other) {
+    untraced |= other.untraced;
+    columns.insert(columns.end(), other.columns.begin(), other.columns.end());
     if (columns.size() + literals.size() > compact_at) compact();
   }
   void compact() {
@@ -56,6 +62,7 @@ struct Lineage {
 struct OutputColumn {
   std::string_view name;
   Lineage lineage;
+  bool plain = false;  ///< the value of one column, as it is
 };
 
 /// The result columns of a query.
@@ -90,26 +97,34 @@ struct Ctes;
 
 struct Scope {
   const Scope* parent = nullptr;
-  const Ctes* ctes = nullptr;  ///< WITH names that subqueries in expressions see
+  Ctes* ctes = nullptr;  ///< WITH names that subqueries in expressions see
   std::vector<Item> items;
   size_t visible_from = 0;  ///< JOIN … ON sees only the join's own items
+  bool merged = false;      ///< a join with USING: `*` gives its columns once and in another order than the items'
 };
 
 /// Names of WITH lists, innermost first.
 struct Ctes {
   struct Entry {
     std::string_view name;
-    std::shared_ptr<const Outputs> outputs;
+    const void* body = nullptr;              ///< the CommonTableExpr
+    std::shared_ptr<const Outputs> outputs;  ///< null: not gone through yet (WITH RECURSIVE may look ahead)
     bool visible = false;
   };
-  const Ctes* parent = nullptr;
+  struct Found {
+    Ctes* level = nullptr;
+    size_t index = 0;
+  };
+  Ctes* parent = nullptr;
+  const Scope* outer = nullptr;
+  bool recursive = false;
   std::vector<Entry> entries;
 
-  const Entry* find(std::string_view name) const {
-    for (const Ctes* level = this; level != nullptr; level = level->parent)
-      for (const Entry& entry : level->entries)
-        if (entry.visible && entry.name == name) return &entry;
-    return nullptr;
+  Found find(std::string_view name) {
+    for (Ctes* level = this; level != nullptr; level = level->parent)
+      for (size_t i = 0; i < level->entries.size(); ++i)
+        if (level->entries[i].visible && level->entries[i].name == name) return {level, i};
+    return {};
   }
 };
 

@@ -63,26 +63,29 @@ void Query::reach_function(const RelationName& name, bool calls, Lineage& reads)
 }
 
 void Query::type(const TypeName* type) {
-  if (type == nullptr) return;
   Lineage ignored;
-  exprs(type->typmods, nullptr, ignored);
+  this->type(type, ignored);
+}
+
+void Query::type(const TypeName* type, Lineage& reads) {
+  if (type == nullptr) return;
+  exprs(type->typmods, nullptr, reads);
   QualifiedName name = qualified_name(type->names);
   if (name.schema == "information_schema") return;
-  if (!type->pct_type) return named_type(name.schema, name.name);
+  if (!type->pct_type) return named_type(name.schema, name.name, reads);
   effects_.unknown(ObjectKind::type, join_names(name.schema, name.name), Access::execute,
                    "the type of column " + join_names(name.schema, name.name) + " is not known");
 }
 
-void Query::named_type(std::string_view schema, std::string_view name) {
+void Query::named_type(std::string_view schema, std::string_view name, Lineage& reads) {
   bool builtin = (schema.empty() || schema == "pg_catalog") && is_builtin_type(name);
   if (builtin && (state_.names.offline() || (!schema.empty() && !state_.names.moved().empty()))) return;
   std::string_view doubt;
   const TypeFact* fact = state_.names.type(schema, name, doubt);
   if (fact != nullptr && fact->found) {
-    Lineage ignored;
     for (const std::string& check : fact->checks)
       run_expression(check, Scope(), "the check of " + join_names(schema, name));
-    for (const RelationName& function : fact->functions) quiet_function(function, ignored);
+    for (const RelationName& function : fact->functions) quiet_function(function, reads);
     return;
   }
   if (fact == nullptr && doubt.empty()) return;  // it is being asked for

@@ -77,7 +77,9 @@ class Services {
 
   /// Which live flow owns a backend key; found only by the same agent towards the same server.
   virtual void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) = 0;
-  virtual bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) = 0;
+  /// The Target of that flow.
+  virtual std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid,
+                                                          std::string_view key) = 0;
 
   /// The protocol and target of a flow, once known, for `status` and `sessions list`.
   virtual void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,

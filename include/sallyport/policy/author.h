@@ -11,6 +11,7 @@
 
 #include "sallyport/base/result.h"
 #include "sallyport/model/effect.h"
+#include "sallyport/policy/explain.h"
 #include "sallyport/policy/policy.h"
 
 namespace sallyport::policy {
@@ -33,6 +34,9 @@ Result<std::string> render_new(std::string_view agent, const TargetAddress& targ
 /// Tells a statement's effects; handed in, so that policy does not depend on sql. An Error fails the case.
 using Analyse = std::function<Result<std::vector<model::Effect>>(std::string_view sql)>;
 
+/// Column masks of the statement told of last, by its lineage; it may turn a decision into a denial. Handed in alike.
+using MasksOf = std::function<std::vector<ShownMask>(model::Decision& decision)>;
+
 struct TestResult {
   std::string name;  ///< of the case, or "case 3"
   Place where;
@@ -46,6 +50,7 @@ bool is_test_file(std::string_view path);
 /// Runs the cases of one `*.test.yaml`; format in docs/policy.md. A file that cannot be read as tests gives
 /// diagnostics. `wall_ns` is the time at which cases without `at` are judged.
 std::expected<std::vector<TestResult>, std::vector<Diagnostic>> run_tests(const Policy& policy, const Source& tests,
-                                                                          const Analyse& analyse, int64_t wall_ns);
+                                                                          const Analyse& analyse, int64_t wall_ns,
+                                                                          const MasksOf& masks = {});
 
 }  // namespace sallyport::policy

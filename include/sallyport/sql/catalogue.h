@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sallyport::sql {
@@ -45,8 +46,10 @@ struct RelationFact {
   std::vector<std::string> columns;      ///< by attnum - 1, dropped ones ""; empty: not known
   std::vector<std::string> family;       ///< "schema.name" of every inheritance or partition ancestor and descendant
   std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
-  std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
-  std::vector<std::string> references;   ///< "schema.name" of those in which foreign keys look up a new row's keys
+  /// Generated columns, each with one column that it is computed from.
+  std::vector<std::pair<std::string, std::string>> generated;
+  std::vector<std::string> sequences;   ///< "schema.name" of those that defaults and identity columns advance
+  std::vector<std::string> references;  ///< "schema.name" of those in which foreign keys look up a new row's keys
 };
 
 /// What lies behind a relation: asked for when a statement does something of its `hidden`, or reads or writes a view.

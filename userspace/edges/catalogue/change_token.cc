@@ -39,6 +39,7 @@ constexpr Counted kCounted[] = {
     {"pg_extension", nullptr, nullptr},
     {"pg_foreign_table", nullptr, nullptr},
     {"pg_foreign_server", nullptr, nullptr},
+    {"pg_foreign_data_wrapper", nullptr, nullptr},
     {"pg_event_trigger", nullptr, nullptr},
     {"pg_auth_members", nullptr, nullptr},
     {"pg_database", nullptr, nullptr},

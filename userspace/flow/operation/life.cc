@@ -23,7 +23,11 @@ void OperationLife::open_session(const Now& now, Actions& actions) {
   facts_ = services_.facts();
   session_ = services_.make_session_id(now);
   find_target();
-  const std::string protocol = target() ? target()->protocol : "opaque";
+  record_opened(now, actions);
+}
+
+void OperationLife::record_opened(const Now& now, Actions& actions) {
+  const std::string protocol = match_.target ? match_.target->protocol : "opaque";
   services_.describe(origin_.id, session_, target_name_, protocol);
   append(model::SessionOpened{.flow = origin_.id,
                               .principal = origin_.principal,
@@ -36,8 +40,29 @@ void OperationLife::open_session(const Now& now, Actions& actions) {
 }
 
 void OperationLife::find_target() {
-  match_ = facts_->policy->match_target(origin_.destination, facts_->hosts);
-  target_name_ = target() ? target()->name : "";
+  match_ = facts_->policy->match_target(origin_.destination, facts_->hosts, selector_);
+  if (target_name_.empty())
+    target_name_ = target() ? target()->name : "";
+  else if (target() && target()->name != target_name_)
+    moved_ = true;
+}
+
+void OperationLife::choose_target(policy::TargetSelector selector, const Now& now, Actions& actions) {
+  selector_ = std::move(selector);
+  if (match_.others.empty()) return;
+  find_target();
+  if (!target()) return;
+  if (LiveOperation* connect = find(0)) connect->operation = make_operation(connect->operation->body);
+  record_opened(now, actions);
+}
+
+model::Cause OperationLife::no_target() const {
+  if (!match_.others.empty())
+    return {.rule = "ambiguous target",
+            .text = fmt::format("{} is listed by the targets {}, and nothing said here fits just one of them",
+                                origin_.destination.to_string(), match_.names())};
+  if (moved_) return {.rule = "no target", .text = "the destination is another target's now: connect again"};
+  return {.rule = "no target", .text = "no target in policy lists this destination any more"};
 }
 
 void OperationLife::close_session(std::string reason, const Now& now, Actions& actions) {
@@ -67,7 +92,20 @@ model::Decision OperationLife::decide(const model::Operation& operation, const N
   if (!record_trouble_.empty())
     return {.causes = {
                 {.rule = "record", .text = fmt::format("the session record cannot be written: {}", record_trouble_)}}};
-  return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
+  if (match_.others.empty() || !std::holds_alternative<model::Connect>(operation.body))
+    return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
+  // Which Target it is will be said inside: the connection is allowed if it may be for one of them.
+  model::Operation on_one = operation;
+  on_one.target = match_.target->name;
+  model::Decision decision = facts_->policy->decide(origin_.principal, on_one, now.wall_ns);
+  for (const policy::Target* other : match_.others) {
+    if (decision.outcome != model::Outcome::deny) break;
+    on_one.target = other->name;
+    model::Decision next = facts_->policy->decide(origin_.principal, on_one, now.wall_ns);
+    next.causes.insert(next.causes.begin(), decision.causes.begin(), decision.causes.end());
+    decision = std::move(next);
+  }
+  return decision;
 }
 
 void OperationLife::judge(LiveOperation& live, std::shared_ptr<const model::Decision> decision, RecordText text,

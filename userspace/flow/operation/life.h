@@ -64,6 +64,12 @@ class OperationLife {
   /// Closes the session record once; later calls do nothing.
   void close_session(std::string reason, const Now& now, Actions& actions);
 
+  /// What the protocol says that may tell Targets apart which fit equally well; before it is said, target() is null
+  /// where there are several. A Target that is known by this goes into the record.
+  void choose_target(policy::TargetSelector selector, const Now& now, Actions& actions);
+  /// Why target() is null.
+  model::Cause no_target() const;
+
   /// Opens an operation; the reference holds until it is ended.
   LiveOperation& open(std::shared_ptr<const model::Operation> operation, model::OperationId parent, const Now& now);
   LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now) {
@@ -117,8 +123,9 @@ class OperationLife {
   const Origin& origin() const { return origin_; }
   Services& services() { return services_; }
   const model::SessionId& session() const { return session_; }
-  /// Null when nothing listed fits, or two fit equally well. Lives as long as the facts do.
-  const policy::Target* target() const { return match_.other ? nullptr : match_.target; }
+  /// Null when nothing listed fits, two fit equally well, or policy gave the destination to another. Lives as long as
+  /// the facts do.
+  const policy::Target* target() const { return match_.others.empty() && !moved_ ? match_.target : nullptr; }
   const policy::TargetMatch& match() const { return match_; }
   uint64_t& bytes_to_agent() { return bytes_to_agent_; }
   uint64_t& bytes_to_target() { return bytes_to_target_; }
@@ -126,6 +133,7 @@ class OperationLife {
  private:
   void find_target();
   void record_decision(const LiveOperation& live, bool changed, RecordText text, const Now& now, Actions& actions);
+  void record_opened(const Now& now, Actions& actions);
   void admit(LiveOperation& live, const Now& now, Actions& actions);
   static void refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp used_up);
 
@@ -134,7 +142,9 @@ class OperationLife {
   LimitLeases limits_;
   std::shared_ptr<const Facts> facts_;
   policy::TargetMatch match_;
-  std::string target_name_;
+  policy::TargetSelector selector_;
+  std::string target_name_;  ///< once it is known; a flow never changes its Target
+  bool moved_ = false;
   std::string record_trouble_;
   model::SessionId session_;
   uint64_t sequence_ = 0;

@@ -99,6 +99,19 @@ bool Conversation::on_agent_frame(const Frame& frame, Turn& turn) {
   }
 }
 
+Conversation::ErrorText Conversation::too_many_names() {
+  return {.sqlstate = "53400",
+          .message = fmt::format("more than {} prepared statements or portals on this connection", limits::kPgNamesMax),
+          .hint = "close those that are no longer used: DEALLOCATE, CLOSE"};
+}
+
+/// Is there room for what PREPARE and DECLARE in it define? They share their names with Parse and Bind.
+bool Conversation::has_room_for_names(const sql::Analysis& analysis) const {
+  const size_t more = names_made_by(analysis);
+  return more == 0 ||
+         std::max(names_.statements.size(), names_.portals.size()) + names_coming_ + more <= limits::kPgNamesMax;
+}
+
 /// COPY's data belong to the statement sent last. What was refused, or is no COPY, gets none: the server would
 /// ignore them too (PG protocol: COPY Operations), so nobody misses them.
 void Conversation::on_copy_in(const Frame& frame, Turn& turn) {
@@ -114,6 +127,8 @@ bool Conversation::on_query(const Frame& frame, Turn& turn) {
   const Verdict verdict = judge_text(query->sql, model::Sql::Source::query, turn);
   if (verdict == Verdict::wait) return false;
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/true, turn), true;
+  if (!has_room_for_names(*front_->judged->analysis))
+    return refuse(front_->operation, too_many_names(), true, turn), true;
   Ticket ticket{.operation = front_->operation};
   start_running();
   forward(frame, Kind::query, std::move(ticket), turn);
@@ -126,10 +141,7 @@ bool Conversation::on_query(const Frame& frame, Turn& turn) {
 bool Conversation::on_parse(const Frame& frame, Turn& turn) {
   auto parse = parse_parse(frame.body);
   if (!parse) return violation("agent: " + parse.error().what, turn), true;
-  if (names_.statements.size() >= limits::kPgNamesMax) {
-    refuse(0, {.sqlstate = "53400", .message = "too many prepared statements on this connection"}, false, turn);
-    return true;
-  }
+  if (names_.statements.size() >= limits::kPgNamesMax) return refuse(0, too_many_names(), false, turn), true;
   const Verdict verdict = judge_text(parse->sql, model::Sql::Source::parse, turn);
   if (verdict == Verdict::wait) return false;
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/false, turn), true;
@@ -149,11 +161,10 @@ bool Conversation::on_bind(const Frame& frame, Turn& turn) {
   if (!bind) return violation("agent: " + bind.error().what, turn), true;
   const auto found = names_.statements.find(bind->statement, names_.batch);
   if (found.wait && !queue_.empty()) return wait_for(Blocked::drain, turn), false;
-  if (names_.portals.size() >= limits::kPgNamesMax) {
-    refuse(0, {.sqlstate = "53400", .message = "too many portals on this connection"}, false, turn);
-    return true;
-  }
-  if (!found.value && !transparent_) {
+  if (names_.portals.size() >= limits::kPgNamesMax) return refuse(0, too_many_names(), false, turn), true;
+  std::shared_ptr<Prepared> prepared = found.value;
+  if (!prepared && transparent_) prepared = unseen(fmt::format("prepared statement {}", bind->statement));
+  if (!prepared) {
     refuse(0,
            {.sqlstate = "26000",
             .message = fmt::format("prepared statement \"{}\" does not exist", printable(bind->statement, 63))},
@@ -161,8 +172,8 @@ bool Conversation::on_bind(const Frame& frame, Turn& turn) {
     return true;
   }
   auto portal = std::make_shared<Portal>();
-  portal->prepared = found.value;
-  if (found.value) portal->parameters = record_parameters(*bind, *found.value);
+  portal->prepared = prepared;
+  portal->parameters = record_parameters(*bind, *prepared);
   Ticket ticket{.defines_portal = true, .name = std::string(bind->portal), .portal = portal};
   names_.portals.pending(ticket.name, portal, names_.batch);
   forward(frame, Kind::bind, std::move(ticket), turn);
@@ -174,18 +185,23 @@ bool Conversation::on_execute(const Frame& frame, Turn& turn) {
   if (!execute) return violation("agent: " + execute.error().what, turn), true;
   const auto found = names_.portals.find(execute->portal, names_.batch);
   if (found.wait && !queue_.empty()) return wait_for(Blocked::drain, turn), false;
-  if (!found.value || !found.value->prepared) {
-    if (transparent_) return forward(frame, Kind::execute, {}, turn), true;
+  std::shared_ptr<Portal> portal = found.value;
+  if (!portal && transparent_) {  // a cursor of a function, say
+    portal = std::make_shared<Portal>();
+    portal->prepared = unseen(fmt::format("portal {}", execute->portal));
+  }
+  if (!portal || !portal->prepared) {
     refuse(
         0,
         {.sqlstate = "34000", .message = fmt::format("portal \"{}\" does not exist", printable(execute->portal, 63))},
         false, turn);
     return true;
   }
-  const std::shared_ptr<Portal> portal = found.value;
   const Verdict verdict = judge_prepared(*portal->prepared, *portal, turn);
   if (verdict == Verdict::wait) return false;
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/false, turn), true;
+  if (!has_room_for_names(*portal->prepared->judged->analysis))
+    return refuse(front_->operation, too_many_names(), false, turn), true;
   const Running& running = start_running();
   if (running.reads_rows && !portal->described && !portal->describe_in_flight) {
     portal->describe_in_flight = true;
@@ -252,9 +268,10 @@ bool Conversation::begin_large(const Large& large, Turn& turn) {
     agent_rest_forwarded_ = false;
     refuse(0,
            {.sqlstate = "54000",
-            .message = fmt::format("a {} of {} bytes is more than can be judged",
-                                   type_name(Side::agent, large.header.type), large.header.frame_bytes()),
-            .hint = "use COPY for bulk data"},
+            .message = fmt::format("a {} of {} bytes is longer than the {} MiB that can be judged",
+                                   type_name(Side::agent, large.header.type), large.header.frame_bytes(),
+                                   limits::kPgBufferedMessageBytesMax >> 20),
+            .hint = "send bulk data by COPY or as parameters, and scripts statement by statement"},
            with_sync, turn);
   }
   agent_rest_ = PassThrough(large.header.frame_bytes());

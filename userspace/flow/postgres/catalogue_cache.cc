@@ -195,6 +195,8 @@ std::shared_ptr<const sql::RelationFact> relation_from(const json& row) {
       fact->columns.push_back(column.is_string() ? column.get<std::string>() : "");
   if (row.at("sequences").is_array())
     for (const json& sequence : row.at("sequences")) fact->sequences.push_back(qualified(sequence));
+  for (const json& pair : list_at(row, "generated"))
+    fact->generated.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
   for (const json& key : list_at(row, "keys")) fact->references.push_back(qualified(key));
   if (row.at("up").is_array())
     for (const json& ancestor : row.at("up")) fact->family.push_back(qualified(ancestor));

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "sallyport/sql/masks.h"
+
 namespace sallyport::flow {
 namespace {
 
@@ -98,8 +100,7 @@ void Conversation::on_changed(Turn& turn) {
   life_.refresh();
   if (!life_.target()) {
     if (LiveOperation* connect = life_.find(0)) {
-      connect->own_decision().causes = {
-          {.rule = "no target", .text = "no target in policy lists this destination any more"}};
+      connect->own_decision().causes = {life_.no_target()};
       cut(*connect, turn);
     }
     return;
@@ -111,7 +112,7 @@ void Conversation::on_changed(Turn& turn) {
   for (auto& [id, running] : running_) {
     running.obligations = std::make_shared<model::Obligations>(in_force_);
     running.detectors = in_force_.detect.empty() ? nullptr : detectors_;
-    running.tainted = reads_masked(in_force_, running.judged->analysis->statements);
+    running.tainted |= sql::touches_masked(in_force_, running.judged->analysis->statements);
     running.reads_rows = must_read_rows(in_force_);
     if (running.masking) plan_masking(running);
   }

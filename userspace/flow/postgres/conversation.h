@@ -90,6 +90,9 @@ class Conversation {
   bool on_function_call(const postgres::Frame& frame, Turn& turn);
   bool on_describe(const postgres::Frame& frame, Turn& turn);
   void on_close(const postgres::Frame& frame, Turn& turn);
+  static ErrorText too_many_names();
+  static size_t names_made_by(const sql::Analysis& analysis);
+  bool has_room_for_names(const sql::Analysis& analysis) const;
   void on_copy_in(const postgres::Frame& frame, Turn& turn);
   static bool may_copy_in(const Running* running);
   bool begin_large(const postgres::Large& large, Turn& turn);
@@ -105,6 +108,7 @@ class Conversation {
   // judgement.cc
   Verdict judge_text(std::string_view text, model::Sql::Source source, Turn& turn);
   Verdict judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn);
+  std::shared_ptr<Prepared> unseen(std::string what) const;
   Verdict judge_function(uint32_t oid, Turn& turn);
   Verdict verdict_on(model::OperationId operation);
   /// Null: the message must wait.
@@ -181,13 +185,14 @@ class Conversation {
   SessionNames names_;
   CatalogueCache catalogue_;
   std::optional<CatalogueId> catalogue_id_;  ///< none: the Target has no side connection
-  model::Obligations in_force_;  ///< masks and limits of this agent on this target, whatever the statement
+  model::Obligations in_force_;              ///< masks and limits of this agent on this target, whatever the statement
   std::shared_ptr<const mask::DetectorSet> detectors_;
   uint64_t meaning_ = 1;       ///< epoch of what names mean in this session
   size_t moving_meaning_ = 0;  ///< messages in flight that may change it
   size_t moving_lexing_ = 0;
   bool moved_in_transaction_ = false;
-  bool transparent_ = false;  ///< policy allows whatever a statement may do, and masks nothing
+  bool masked_in_transaction_ = false;  ///< a statement that touches masked columns ran in it
+  bool transparent_ = false;            ///< policy allows whatever a statement may do, and masks nothing
   Blocked blocked_ = Blocked::no;
   bool unanswered_since_flush_ = false;
   bool batch_open_ = false;  ///< extended messages sent since the last Sync
@@ -200,6 +205,7 @@ class Conversation {
   bool lookup_failed_ = false;
   bool agent_reading_ = true;
   int64_t expires_wall_ns_ = 0;  ///< the connection's decision must be taken again then
+  size_t names_coming_ = 0;      ///< by PREPARE and DECLARE in flight
   std::string refused_portal_;
 };
 

@@ -10,6 +10,7 @@
 #include "sallyport/base/limits.h"
 #include "sallyport/base/log.h"
 #include "sallyport/protocol/postgres/encoder.h"
+#include "sallyport/sql/masks.h"
 
 namespace sallyport::flow {
 namespace {
@@ -51,6 +52,13 @@ std::vector<model::Effect> all_effects(const sql::Analysis& analysis) {
     for (const model::Effect& effect : statement.effects)
       if (std::ranges::find(out, effect) == out.end()) out.push_back(effect);
   return out;
+}
+
+/// COMMIT, and SET CONSTRAINTS, which is of the same class.
+bool ends_transaction(const sql::Analysis& analysis) {
+  return std::ranges::any_of(analysis.statements, [](const sql::Statement& s) {
+    return s.statement_class == "transaction" || s.statement_class == "two_phase";
+  });
 }
 
 /// `column` is "schema.relation.column".
@@ -122,6 +130,24 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
   }
   front_->judged = prepared.judged;
   return decide(model::Sql::Source::execute, prepared.judged->text(), prepared.operation, portal.parameters, turn);
+}
+
+/// What stands for a statement or portal that was made where nobody saw it: unknown for ever.
+std::shared_ptr<Prepared> Conversation::unseen(std::string what) const {
+  model::Sql sql{.text = printable(what)};
+  auto analysis = unknown_analysis(sql.text + " was not seen being made", sql.text.size());
+  sql.effects = all_effects(*analysis);
+  auto out = std::make_shared<Prepared>();
+  out->judged = std::make_shared<Judged>(
+      Judged{.operation = life_.make_operation(std::move(sql)), .analysis = std::move(analysis), .readable = false});
+  return out;
+}
+
+size_t Conversation::names_made_by(const sql::Analysis& analysis) {
+  return static_cast<size_t>(std::ranges::count_if(analysis.statements, [](const sql::Statement& statement) {
+    return statement.name_change && (statement.name_change->kind == sql::NameChange::prepare ||
+                                     statement.name_change->kind == sql::NameChange::declare_cursor);
+  }));
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
@@ -329,7 +355,7 @@ void Conversation::decide_text(Judged& judged, Turn& turn) {
   if (decision_holds(judged, turn)) return;
   model::Decision decision = life_.decide(*judged.operation, turn.now);
   forbid_unmaskable(judged.sql(), judged.analysis.get(), decision);
-  judged.tainted = reads_masked(decision.obligations, judged.analysis->statements);
+  judged.tainted = sql::touches_masked(decision.obligations, judged.analysis->statements);
   judged.decision = std::make_shared<model::Decision>(std::move(decision));
   judged.facts_epoch = life_.facts().epoch;
   judged.recorded_as = 0;
@@ -351,19 +377,18 @@ void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis*
     return;
   }
   if (decision.obligations.columns.empty()) return;
-  std::string why;
-  if (sql.source == model::Sql::Source::function_call) {
-    why = "a function called by OID returns what no mask can follow; call it in a SELECT";
-  } else if (analysis && reads_masked(decision.obligations, analysis->statements) &&
-             std::ranges::any_of(analysis->statements,
-                                 [](const sql::Statement& s) { return s.copy == sql::Statement::Copy::out; })) {
-    why = "COPY out of a table with masked columns cannot be masked; use SELECT";
-  } else if (analysis && stores_masked(decision.obligations, *analysis)) {
-    why = "it could carry what a masked column holds to where no mask follows; read and change in two statements";
-  }
-  if (why.empty()) return;
-  decision.outcome = model::Outcome::deny;
-  decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.columns.front().mask), .text = why}};
+  auto deny = [&](std::string rule, std::string text, std::string hint) {
+    decision.outcome = model::Outcome::deny;
+    decision.causes = {{.rule = std::move(rule), .text = std::move(text)}};
+    decision.hint = std::move(hint);
+  };
+  if (sql.source == model::Sql::Source::function_call)
+    return deny(fmt::format("mask {}", decision.obligations.columns.front().mask),
+                "a function called by OID returns what no mask can follow", "call it in a SELECT");
+  if (!analysis) return;
+  for (const sql::Statement& statement : analysis->statements)
+    if (auto refused = sql::refused_by_masks(decision.obligations, statement))
+      return deny(std::move(refused->rule), std::move(refused->text), std::move(refused->hint));
 }
 
 /// In full, or as much as an earlier entry of the same does not say.
@@ -397,12 +422,16 @@ Conversation::Running& Conversation::start_running() {
   Running& running = running_.emplace(id);
   running.judged = std::move(front_->judged);
   running.obligations = {decision, &decision->obligations};
-  running.tainted = decision == running.judged->decision
-                        ? running.judged->tainted
-                        : reads_masked(decision->obligations, running.judged->analysis->statements);
+  const bool touches = decision == running.judged->decision
+                           ? running.judged->tainted
+                           : sql::touches_masked(decision->obligations, running.judged->analysis->statements);
+  // What a transaction did may fail at its end: deferred constraints and triggers.
+  masked_in_transaction_ |= touches;
+  running.tainted = touches || (masked_in_transaction_ && ends_transaction(*running.judged->analysis));
   if (!decision->obligations.detect.empty()) running.detectors = detectors_;
   running.reads_rows = must_read_rows(decision->obligations);
   running.meaning = meaning_;
+  names_coming_ += names_made_by(*running.judged->analysis);
   running.rows.id = id;
   return running;
 }

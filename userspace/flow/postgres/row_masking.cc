@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flow/postgres/row_masking.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
 #include "sallyport/base/bytes.h"
 #include "sallyport/protocol/postgres/encoder.h"
+#include "sallyport/sql/masks.h"
 
 namespace sallyport::flow {
 namespace {
@@ -14,34 +13,6 @@ namespace {
 using model::MaskStrategy;
 
 constexpr uint32_t kFirstUserOid = 16384;  // PostgreSQL's FirstNormalObjectId
-
-/// Lower is stricter.
-int strictness(MaskStrategy strategy) {
-  switch (strategy) {
-    case MaskStrategy::null:
-      return 0;
-    case MaskStrategy::fixed:
-      return 1;
-    case MaskStrategy::redact:
-      return 2;
-    case MaskStrategy::hash:
-      return 3;
-    case MaskStrategy::partial:
-      return 4;
-  }
-  return 0;
-}
-
-bool is_named(const sql::RelationFact& relation, std::string_view qualified) {
-  return fmt::format("{}.{}", relation.schema, relation.name) == qualified ||
-         std::ranges::find(relation.family, qualified) != relation.family.end();
-}
-
-/// A relation whose rows are its own, so that a column of it is an origin and not a disguise.
-bool is_plain(const sql::RelationFact& relation) {
-  return relation.found && (relation.kind == 'r' || relation.kind == 'p') &&
-         !(relation.hidden & sql::RelationFact::on_select);
-}
 
 /// char, name, text, json, xml, unknown, bpchar, varchar, jsonb: text in binary format too.
 bool is_plain_text(uint32_t type_oid) {
@@ -56,93 +27,39 @@ bool may_hold_text(uint32_t type_oid) {
          std::ranges::find(kArrays, type_oid) != std::end(kArrays);
 }
 
-}  // namespace
-
-const model::ColumnMask* mask_of(const model::Obligations& obligations, const sql::RelationFact& relation,
-                                 std::string_view column) {
-  const model::ColumnMask* found = nullptr;
-  for (const model::ColumnMask& mask : obligations.columns)
-    if (mask.column == column && is_named(relation, mask.relation) &&
-        (!found || strictness(mask.with.strategy) < strictness(found->with.strategy)))
-      found = &mask;
-  return found;
-}
-
-bool reads_masked(const model::Obligations& obligations, std::span<const sql::Statement> statements) {
-  if (obligations.columns.empty()) return false;
-  auto is_masked = [&](const auto& relation) {
-    return std::ranges::any_of(obligations.columns,
-                               [&](const model::ColumnMask& mask) { return is_named(*relation, mask.relation); });
-  };
-  return std::ranges::any_of(statements, [&](const sql::Statement& statement) {
-    return std::ranges::any_of(statement.relations, is_masked) ||
-           std::ranges::any_of(statement.effects, [](const model::Effect& effect) {
-             return effect.statement_class == model::kUnknownClass;
-           });
+sql::OutputMask mask_of_field(const model::Obligations& obligations, const postgres::Field& field,
+                              const sql::Statement& statement, size_t index, size_t count) {
+  const auto origin = std::ranges::find_if(statement.relations, [&](const auto& relation) {
+    return field.table_oid != 0 && relation->oid == field.table_oid;
   });
-}
-
-namespace {
-
-bool takes_values(const model::Effect& effect) {
-  static constexpr std::string_view kClasses[] = {"create", "insert", "merge", "notify", "refresh", "update"};
-  return effect.access == model::Access::write &&
-         std::ranges::find(kClasses, effect.statement_class) != std::end(kClasses);
-}
-
-bool reads_masked_column(const model::Obligations& obligations, const sql::Statement& statement,
-                         const model::Effect& effect) {
-  auto is_of = [&](const model::ColumnMask& mask) {
-    if (effect.object == mask.relation) return true;
-    return std::ranges::any_of(statement.relations, [&](const auto& relation) {
-      return effect.object == relation->schema + "." + relation->name && is_named(*relation, mask.relation);
-    });
-  };
-  return effect.access == model::Access::read &&
-         std::ranges::any_of(obligations.columns, [&](const model::ColumnMask& mask) {
-           const bool column =
-               effect.all_columns || std::ranges::find(effect.columns, mask.column) != effect.columns.end();
-           return column && is_of(mask);
-         });
+  const bool plain = origin != statement.relations.end() && !sql::is_opaque(**origin) && field.column > 0 &&
+                     static_cast<size_t>(field.column) <= (*origin)->columns.size();
+  if (!plain) return sql::mask_of_output(obligations, statement, index, count);
+  const sql::MaskedBy masked =
+      sql::mask_of(obligations, **origin, (*origin)->columns[static_cast<size_t>(field.column) - 1]);
+  if (!masked) return {};
+  if (masked.derived) return {sql::OutputMask::What::whole, {.strategy = MaskStrategy::redact}};
+  return {sql::OutputMask::What::own, masked.mask->with};
 }
 
 }  // namespace
-
-bool stores_masked(const model::Obligations& obligations, const sql::Analysis& analysis) {
-  if (obligations.columns.empty()) return false;
-  // What an INSERT reads of its own table it only returns, masked, unless it is an upsert.
-  const bool may_upsert = std::ranges::search(analysis.shape, std::string_view("conflict"), {}, [](unsigned char c) {
-                            return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-                          }).begin() != analysis.shape.end();
-  return std::ranges::any_of(analysis.statements, [&](const sql::Statement& statement) {
-    return !statement.explain_only && std::ranges::any_of(statement.effects, takes_values) &&
-           std::ranges::any_of(statement.effects, [&](const model::Effect& effect) {
-             return (effect.statement_class != "insert" || may_upsert) &&
-                    reads_masked_column(obligations, statement, effect);
-           });
-  });
-}
 
 RowMasking::RowMasking(const model::Obligations& obligations, std::span<const postgres::Field> fields,
-                       std::span<const std::shared_ptr<const sql::RelationFact>> relations, bool tainted,
-                       std::shared_ptr<const mask::Masker> masker, std::shared_ptr<const mask::DetectorSet> detectors)
+                       const sql::Statement& statement, std::shared_ptr<const mask::Masker> masker,
+                       std::shared_ptr<const mask::DetectorSet> detectors)
     : masker_(std::move(masker)), detectors_(std::move(detectors)) {
-  for (const postgres::Field& field : fields) {
+  for (size_t i = 0; i < fields.size(); ++i) {
+    const postgres::Field& field = fields[i];
     Column column{.type_oid = field.type_oid, .binary = field.format != postgres::kTextFormat};
-    auto origin = std::ranges::find_if(
-        relations, [&](const auto& relation) { return field.table_oid != 0 && relation->oid == field.table_oid; });
-    const bool known =
-        origin != relations.end() && field.column > 0 && static_cast<size_t>(field.column) <= (*origin)->columns.size();
-    const model::ColumnMask* mask =
-        known ? mask_of(obligations, **origin, (*origin)->columns[static_cast<size_t>(field.column) - 1]) : nullptr;
-    if (mask) {
-      column.what = What::mask;
-      column.spec = mask->with;
-    } else if (tainted && !(known && is_plain(**origin))) {
-      column.what = What::mask;
-    } else if (detectors_ && !detectors_->empty() && may_hold_text(field.type_oid)) {
-      column.what = What::detect;
+    const sql::OutputMask mask = mask_of_field(obligations, field, statement, i, fields.size());
+    column.spec = mask.with;
+    if (mask.what == sql::OutputMask::What::own) column.what = What::mask;
+    if (mask.what == sql::OutputMask::What::whole) {
+      column.what = What::whole;
+      column.instead = masker_->mask(mask.with, column.type_oid, column.binary, {});
     }
+    const bool may_detect = detectors_ && !detectors_->empty() && may_hold_text(field.type_oid);
+    if (column.what == What::pass && may_detect) column.what = What::detect;
     touches_ = touches_ || column.what != What::pass;
     columns_.push_back(std::move(column));
   }
@@ -156,6 +73,11 @@ size_t RowMasking::apply(const postgres::DataRow& row, std::string& out) const {
   size_t index = 0;
   for (const postgres::Value value : row.values) {
     const Column& column = fits ? columns_[index++] : whole;
+    if (column.what == What::whole) {
+      ++changed;
+      column.instead ? builder.value(*column.instead) : builder.null();
+      continue;
+    }
     if (!value || column.what == What::pass) {
       builder.column(value);
       continue;
@@ -180,7 +102,19 @@ size_t RowMasking::apply(const postgres::DataRow& row, std::string& out) const {
   return changed;
 }
 
-void append_withheld_report(std::string& out, char type, const postgres::ReportFields& fields) {
+namespace {
+
+/// Classes of SQLSTATE that the server itself gives (PG Appendix A).
+bool is_servers_sqlstate(std::string_view code) {
+  static constexpr std::string_view kClasses =
+      "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53 54 55 57 "
+      "58 72 F0 HV P0 XX";
+  return code.size() == 5 && kClasses.find(code.substr(0, 2)) % 3 == 0;
+}
+
+}  // namespace
+
+void append_withheld_report(std::string& out, char type, const postgres::ReportFields& fields, bool raised) {
   ByteWriter writer(out);
   writer.u8(static_cast<uint8_t>(type));
   const size_t length_at = writer.position();
@@ -188,9 +122,12 @@ void append_withheld_report(std::string& out, char type, const postgres::ReportF
   for (const auto field : fields) {
     // Severity, SQLSTATE, position in the agent's own text, and names of objects carry no values.
     static constexpr std::string_view kKept = "SVCPsctdnFLR";
+    static constexpr std::string_view kNames = "sctdn";
     if (kKept.find(field.code) == std::string_view::npos) continue;
+    if (raised && kNames.find(field.code) != std::string_view::npos) continue;
+    const bool hidden_code = raised && field.code == 'C' && !is_servers_sqlstate(field.text);
     writer.u8(static_cast<uint8_t>(field.code));
-    writer.c_string(field.text);
+    writer.c_string(hidden_code ? "P0001" : field.text);
   }
   writer.u8('M');
   writer.c_string("text withheld by policy: the statement reads masked columns");

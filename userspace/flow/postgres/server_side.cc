@@ -101,6 +101,9 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_row(frame, ticket, turn);
     case backend::kRowDescription:
       return on_row_description(frame, ticket, turn);
+    case backend::kParseComplete:
+      if (LiveOperation* live = live_of(ticket)) live->result.tag = "parsed";
+      break;
     case backend::kNoData:
       if (ticket.portal) ticket.portal->described = true;
       break;
@@ -180,16 +183,23 @@ void Conversation::plan_masking(Running& running) {
   Judged& judged = *running.judged;
   const bool alike =
       running.shape == judged.shape && judged.decision && running.obligations.get() == &judged.decision->obligations;
-  if (alike && judged.masking) {
+  const std::vector<sql::Statement>& statements = judged.analysis->statements;
+  // Of several statements each has a lineage of its own.
+  const bool again = alike && statements.size() == 1;
+  if (again && judged.masking) {
     running.masking = judged.masking;
     return;
   }
-  std::vector<std::shared_ptr<const sql::RelationFact>> relations;
-  for (const sql::Statement& statement : judged.analysis->statements)
-    relations.insert(relations.end(), statement.relations.begin(), statement.relations.end());
-  running.masking = std::make_shared<RowMasking>(*running.obligations, running.shape->fields, relations,
-                                                 running.tainted, life_.facts().masker, running.detectors);
-  if (alike) judged.masking = running.masking;
+  static const sql::Statement kNobodyKnows = [] {
+    sql::Statement unknown{.outputs_known = false};
+    unknown.outputs.push_back({.traced = false});
+    return unknown;
+  }();
+  const bool known = running.statement < statements.size() && judged.analysis->parsed;
+  running.masking = std::make_shared<RowMasking>(*running.obligations, running.shape->fields,
+                                                 known ? statements[running.statement] : kNobodyKnows,
+                                                 life_.facts().masker, running.detectors);
+  if (again) judged.masking = running.masking;
 }
 
 /// False: it is one too many for a limit, and the flow is over.
@@ -208,7 +218,11 @@ void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
     return relay(frame.raw, turn);
   }
   if (!running->masking) {
-    if (!ticket.portal || !ticket.portal->described) return cut(*live, turn);  // rows of unknown shape
+    if (!ticket.portal || !ticket.portal->described) {
+      live->own_decision().causes = {
+          {.rule = "mask", .text = "the columns of these rows are not known, so none can be masked"}};
+      return cut(*live, turn);
+    }
     static const auto kNoData = std::make_shared<const ResultShape>();
     running->shape = ticket.portal->shape ? ticket.portal->shape : kNoData;
     plan_masking(*running);
@@ -275,6 +289,7 @@ void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& 
   if (live) {
     if (!count_row(*live, frame.raw.size(), turn)) return;
     live->result.bytes_to_agent += frame.raw.size();
+    live->result.tag = "function call";
   }
   if (!running || !running->detectors) return relay(frame.raw, turn);
   auto response = parse_function_call_response(frame.body);
@@ -354,6 +369,18 @@ void Conversation::apply_name_change(const sql::Statement& statement, const Runn
   }
 }
 
+namespace {
+
+/// May code of functions have made an error of it?
+bool may_raise(const sql::Analysis& analysis) {
+  for (const sql::Statement& statement : analysis.statements)
+    for (const model::Effect& effect : statement.effects)
+      if (effect.statement_class == model::kUnknownClass || effect.kind == model::ObjectKind::function) return true;
+  return false;
+}
+
+}  // namespace
+
 void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
   LiveOperation* live = live_of(ticket);
   if (ticket.role == Ticket::Role::refusal) {
@@ -379,7 +406,8 @@ void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
     live->result.error = hide({}, message).value_or(message);
   }
   if (!withheld) return relay(frame.raw, turn);
-  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report);
+  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report,
+                         !running || may_raise(*running->judged->analysis));
 }
 
 void Conversation::on_notice(const Frame& frame, Turn& turn) {
@@ -389,7 +417,7 @@ void Conversation::on_notice(const Frame& frame, Turn& turn) {
   if (!running || !running->tainted) return relay(frame.raw, turn);
   auto report = parse_report(frame.body);
   if (!report) return violation("target: " + report.error().what, turn);
-  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report);
+  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report, may_raise(*running->judged->analysis));
 }
 
 void Conversation::on_ready(const Frame& frame, Turn& turn) {
@@ -488,6 +516,7 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
 void Conversation::end_operation(model::OperationId id, Turn& turn) {
   if (Running* running = running_.find(id)) {
     if (!running->rows.rows.empty()) life_.append(std::move(running->rows), turn.now, turn.actions);
+    names_coming_ -= names_made_by(*running->judged->analysis);
     running_.erase(id);
   }
   if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
@@ -502,6 +531,7 @@ void Conversation::close_tickets(Turn& turn) {
   // With a batch open the status is the last Sync's: an implicit transaction may be under way.
   if (!queue_.empty() || batch_open_ || connection_.status != TransactionStatus::idle) return;
   names_.portals.drop_if([](const Portal& portal) { return !portal.declared; });
+  masked_in_transaction_ = false;
   if (moved_in_transaction_ && moving_meaning_ == 0) {
     moved_in_transaction_ = false;
     names_.meaning = ++meaning_;
