@@ -157,11 +157,13 @@ STORES = [
     ("foreign table", rolled_back("CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw",
         "CREATE FOREIGN TABLE other.f (ssn text) SERVER s OPTIONS (schema_name 'lk', table_name 'people')",
         "SELECT * FROM other.f")),
-    ("statistics", ["SELECT histogram_bounds::text FROM pg_stats WHERE schemaname = 'lk'",
+    ("statistics", rolled_back("ANALYZE lk.people",
+        "SELECT histogram_bounds::text FROM pg_stats WHERE schemaname = 'lk' ORDER BY attname",
         "SELECT * FROM pg_stats_ext", "TABLE pg_stats",
-        "SELECT upper(histogram_bounds::text) FROM pg_catalog.pg_stats"]),
-    ("statistics in an estimate", ["EXPLAIN SELECT 1 FROM lk.people WHERE account > 500000000000000000",
-        "EXPLAIN SELECT 1 FROM lk.people WHERE ssn = 'x' OR ssn > 'zq7m'"]),
+        "SELECT upper(histogram_bounds::text) FROM pg_catalog.pg_stats")),
+    ("statistics in an estimate", rolled_back("ANALYZE lk.people",
+        "EXPLAIN SELECT 1 FROM lk.people WHERE account > 500000000000000000",
+        "EXPLAIN SELECT 1 FROM lk.people WHERE ssn = 'x' OR ssn > 'zq7m'")),
 ]
 
 READS = [

@@ -99,7 +99,7 @@ class Search:
             forms = [("binary", value.lower())] if isinstance(value, bytes) else spellings(column, value)
             for name, form in forms:
                 size = GRAM if len(form) >= GRAM else 4
-                if len(form) >= size:
+                if len(form) >= size and not (size == 4 and form.isascii() and form.decode().isprintable()):
                     starts = self.by_start.setdefault(size, {}).setdefault(form[:size], [])
                     starts.append((form, (column, name, value)))
 

@@ -99,7 +99,7 @@ CALLS = (
     "SELECT connectby('lk.people', 'id', 'visits', '1', 0)")
 
 CATALOGUE = (
-    "SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats WHERE schemaname = 'lk'",
+    "SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats WHERE schemaname = 'lk' ORDER BY attname",
     "SELECT stavalues1::text FROM pg_statistic",
     "SELECT * FROM pg_stats_ext", "SELECT stxdmcv::text FROM pg_statistic_ext_data",
     "SELECT query FROM pg_stat_activity WHERE query LIKE '%zz%'",

@@ -337,7 +337,7 @@ bool Conversation::push(Kind kind, Ticket&& ticket, Turn& turn) {
   }
   ticket.closed = kind == Kind::copy_end;  // nothing answers it by itself: it only must not hold up the others
   tickets_.push_back(std::move(ticket));
-  settle_discarded(turn);
+  if (queue_.has_discarded()) settle_discarded(turn);
   return true;
 }
 

@@ -420,7 +420,7 @@ Conversation::Running& Conversation::start_running() {
   const model::OperationId id = front_->operation;
   const std::shared_ptr<const model::Decision>& decision = life_.find(id)->decision;
   Running& running = running_.emplace(id);
-  running.judged = front_->judged;
+  running.judged = std::move(front_->judged);
   running.obligations = {decision, &decision->obligations};
   const bool touches = decision == running.judged->decision
                            ? running.judged->tainted

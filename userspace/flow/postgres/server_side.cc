@@ -75,7 +75,7 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
       ticket->closed = true;
     }
   }
-  settle_discarded(turn);
+  if (queue_.has_discarded()) settle_discarded(turn);
   close_tickets(turn);
   return true;
 }

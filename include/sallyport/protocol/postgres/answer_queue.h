@@ -85,6 +85,7 @@ class AnswerQueue {
   /// The oldest entry that will never be answered, because an error made the server skip it or (Sync) a COPY
   /// swallowed it; false when there is none left. Entries not taken are kept, and count against the limit.
   bool take_discarded(InFlight& entry);
+  bool has_discarded() const { return discarded_taken_ != discarded_.size(); }
 
   /// What the server is answering now, nullptr when nothing is in flight. Valid until the next call.
   const InFlight* current() const;
