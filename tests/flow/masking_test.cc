@@ -106,9 +106,9 @@ TEST(Masking, WhatTheServerKeepsOfEveryColumnIsMasked) {
   std::string policy = reading_customers();
   policy.replace(policy.find("sql: {"), policy.size(), "sql: {}}]}\n");
   Customers session(policy_text(policy));
-  session.server.replies["select query, pid from pg_stat_activity"] = {.fields = {column("query"), column("pid")},
+  session.server.replies["select query, pid from pg_catalog.pg_stat_activity"] = {.fields = {column("query"), column("pid")},
                                                                        .rows = {{"select 'ann@example.com'", "7"}}};
-  EXPECT_EQ(session.query("select query, pid from pg_stat_activity"), "T(query,pid) D([redacted]|7) C(OK) Z(I)");
+  EXPECT_EQ(session.query("select query, pid from pg_catalog.pg_stat_activity"), "T(query,pid) D([redacted]|7) C(OK) Z(I)");
 }
 
 TEST(Masking, OtherTablesPassAsTheyAre) {
