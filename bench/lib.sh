@@ -23,6 +23,8 @@ if [ -z "${SALLYPORT_BENCH_WORK:-}" ]; then
   exit "$status"
 fi
 work=$SALLYPORT_BENCH_WORK
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+ulimit -n "$(ulimit -Hn)"
 bin=/usr/lib/postgresql/15/bin
 hz=$(getconf CLK_TCK)
 declare -A pid port
@@ -52,7 +54,7 @@ start_postgres() {
   port[direct]=15651
   install -d -o postgres "$work/data"
   as_postgres "$bin/initdb" -D "$work/data" -A trust -U postgres >"$work/initdb.log"
-  exec_as_postgres "$bin/postgres" -D "$work/data" -p "${port[direct]}" -k "$work/data" -c listen_addresses=127.0.0.1 \
+  exec_as_postgres "$bin/postgres" -D "$work/data" -p "${port[direct]}" -k "$work/data" -c "listen_addresses=127.0.0.1,127.0.0.2,127.0.0.3" \
     -c fsync=off -c max_connections="$1" >"$work/postgres.log" 2>&1 &
   wait_for PostgreSQL "$bin/pg_isready" -q -h 127.0.0.1 -p "${port[direct]}"
   "$bin/pgbench" -i -q -s 1 -h 127.0.0.1 -p "${port[direct]}" -U postgres postgres 2>"$work/init.log"
@@ -98,8 +100,8 @@ CFG
   wait_for haproxy listening "${port[haproxy]}"
 }
 
-# start_sallyport PROGRAM : one worker; a column mask, a detector, rules and recording on. Two targets: the server
-# under its own address, and under 127.0.0.2, where two columns of `wide` are masked.
+# start_sallyport PROGRAM : one worker, recording on. The server is four Targets: at 127.0.0.1 with a column mask and a
+# detector, at 127.0.0.2 without masks, at 127.0.0.3 with two masked columns of `wide`; and client.py's at port 15654.
 start_sallyport() {
   sallyport=$1
   port[sallyport]=${port[direct]}
@@ -113,7 +115,22 @@ spec: {workload: [{exec: bench}], minLevel: guarded, loopback: divert}
 apiVersion: sallyport.dev/v1alpha1
 kind: Target
 metadata: {name: bench-db}
-spec: {protocol: postgres, hosts: ["127.0.0.1:${port[direct]}"], masks: [pii]}
+spec: {protocol: postgres, hosts: ["127.0.0.1:${port[direct]}", "127.0.0.1:15654"], masks: [pii]}
+---
+apiVersion: sallyport.dev/v1alpha1
+kind: Target
+metadata: {name: plain-db}
+spec: {protocol: postgres, hosts: ["127.0.0.2:${port[direct]}"]}
+---
+apiVersion: sallyport.dev/v1alpha1
+kind: Target
+metadata: {name: masked-db}
+spec: {protocol: postgres, hosts: ["127.0.0.3:${port[direct]}"], masks: [wide]}
+---
+apiVersion: sallyport.dev/v1alpha1
+kind: Mask
+metadata: {name: wide}
+spec: {columns: [{column: public.wide.email, with: partial}, {column: public.wide.ssn, with: redact}]}
 ---
 apiVersion: sallyport.dev/v1alpha1
 kind: Mask
@@ -127,6 +144,16 @@ spec:
   agent: bench
   target: bench-db
   allow: [{sql: {statements: [select], tables: ["public.pgbench_*"]}}]
+---
+apiVersion: sallyport.dev/v1alpha1
+kind: Entitlement
+metadata: {name: plain}
+spec: {agent: bench, target: plain-db, allow: [{sql: {statements: [select], tables: [public.wide]}}]}
+---
+apiVersion: sallyport.dev/v1alpha1
+kind: Entitlement
+metadata: {name: masked}
+spec: {agent: bench, target: masked-db, allow: [{sql: {statements: [select], tables: [public.wide]}}]}
 YAML
   "$sallyport" daemon --workers 1 --policy "$work/policy" --state "$work/state" --run-dir "$work/run" \
     --bpffs "$work/bpf" --cgroup-root "$work/cgroup" >"$work/daemon.log" 2>&1 & pid[sallyport]=$!

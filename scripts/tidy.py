@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-# module -> modules it may use, beside itself. Folders of userspace/, and flow/ by its own folders.
+# module -> modules it may use, beside itself. Folders of userspace/; flow/ and edges/ by their own folders.
 PURE = {"base", "model"}
 MODULES = {
     "abi": set(),
@@ -25,10 +25,12 @@ MODULES = {
     "flow/operation": PURE | {"flow", "policy", "mask", "record"},
     "flow/front": PURE | {"flow", "policy", "mask", "record", "flow/operation", "protocol"},
     "flow/postgres": PURE | {"flow", "policy", "mask", "record", "flow/operation", "protocol", "sql"},
-    "flow": PURE | {"policy", "mask"},  # its public headers: events, actions, services
-    "node": PURE | {"flow"},
+    "flow": PURE | {"policy", "mask", "sql"},  # its public headers: events, actions, services, shared facts
+    "node": PURE | {"flow", "sql"},  # it keeps the facts of catalogues
     "kernel": PURE | {"abi", "flow"},
     "net": PURE | {"flow"},
+    "edges": PURE | {"node"},
+    "edges/catalogue": PURE | {"node", "flow", "sql", "edges"},  # it asks flow's question and fills node's store
     "launch": PURE,
     "control": PURE,
     "cli": PURE | {"policy", "sql", "mask", "record", "control", "launch", "kernel", "daemon"},
@@ -54,12 +56,12 @@ def module_of(path):
         return parts[2]
     if parts[0] != "userspace":
         return None
-    return "/".join(parts[1:3]) if parts[1] == "flow" and len(parts) > 3 else parts[1]
+    return "/".join(parts[1:3]) if parts[1] in ("flow", "edges") and len(parts) > 3 else parts[1]
 
 
 def included_module(name):
-    match = re.match(r"(?:sallyport/)?(flow/\w+(?=/)|\w+)/", name)
-    return match and (match.group(1) if not name.startswith("sallyport/flow/") else "flow")
+    match = re.match(r"(?:sallyport/)?((?:flow|edges)/\w+(?=/)|\w+)/", name)
+    return match and (match.group(1) if not name.startswith("sallyport/") else name.split("/")[1])
 
 
 def check_includes(path, number, line, module):

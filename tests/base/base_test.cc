@@ -58,6 +58,21 @@ TEST(Secret, MoveLeavesNothingBehind) {
   EXPECT_EQ(to.reveal(), "short");
 }
 
+TEST(Secret, IsWipedAtItsEnd) {
+  alignas(Secret) char place[sizeof(Secret)];
+  auto* secret = new (place) Secret("hunter2");  // short enough to lie within the object
+  ASSERT_NE(std::string_view(place, sizeof place).find("hunter2"), std::string_view::npos);
+  secret->~Secret();
+  EXPECT_EQ(std::string_view(place, sizeof place).find("hunter2"), std::string_view::npos);
+  EXPECT_EQ(std::string_view(place, sizeof place).find("unter2"), std::string_view::npos);
+
+  std::string heap(100, 's');
+  const std::string_view was = heap;
+  wipe(heap);
+  EXPECT_TRUE(heap.empty());
+  EXPECT_EQ(was.find('s'), std::string_view::npos) << "the buffer is kept, its bytes are not";
+}
+
 TEST(Log, EscapesWhatAPeerSent) {
   EXPECT_EQ(printable("a\x1b[31m\"\n"), "a\\x1b[31m\\\"\\x0a");
   EXPECT_EQ(printable("abcdef", 3), "abc... (6 bytes)");

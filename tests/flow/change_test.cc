@@ -95,6 +95,39 @@ TEST(Hold, OfTheStartupMessageGivesTheLoginItsTimeAfterwards) {
   EXPECT_FALSE(driver.finished);
 }
 
+TEST(Hold, OfTheStartupMessageTimesOutThoughTheLoginsOwnDeadlineCameFirst) {
+  World world(
+      policy_text(entitlement("allow: [{sql: {tables: [public.orders]}}], "
+                              "hold: [{sql: {statements: [startup], databases: [shop]}}]")));
+  Driver driver(world);
+  driver.from_agent(startup_packet());
+  driver.tick(limits::kHandshakeTimeoutMs);
+  EXPECT_EQ(driver.all_to_agent, "");
+  driver.tick(limits::kHoldTimeoutMs - limits::kHandshakeTimeoutMs);
+  EXPECT_EQ(server_text(driver.all_to_agent), "E(42501)");
+  EXPECT_TRUE(driver.finished);
+}
+
+// ---------------------------------------------------------------- the hour
+
+TEST(Times, TheEndOfAWindowCutsInTheMiddleOfAResultThoughOtherTicksCameFirst) {
+  // World's clock stands at 2026-11-18T11:06:40Z.
+  World world(
+      policy_text(entitlement("window: {until: \"2026-11-18T12:06:40Z\"}, allow: [{sql: {tables: "
+                              "[public.orders]}}], limits: [{count: rows, max: 100, per: 1h}]")));
+  Session session(world);
+  session.query("select item from orders");
+  for (int minute = 0; minute < 59; ++minute) session.driver.tick(60'000);
+  session.send(Messages().query("select item from orders"));
+  EXPECT_FALSE(session.driver.finished);
+  session.driver.tick(59'999);
+  EXPECT_FALSE(session.driver.finished);
+  session.driver.tick(1);
+  EXPECT_EQ(session.answered(), "E(42501)");
+  EXPECT_NE(report_field(session.raw, 'M').find("grants nothing since"), std::string::npos);
+  EXPECT_TRUE(session.driver.finished);
+}
+
 // ---------------------------------------------------------------- Changed
 
 TEST(Changed, CutsInTheMiddleOfAResult) {
@@ -158,6 +191,17 @@ TEST(Record, FailureEndsTheFlowInWords) {
   EXPECT_EQ(session.answered(), "E(58030)");
   EXPECT_EQ(report_field(session.raw, 'S'), "FATAL");
   EXPECT_TRUE(session.driver.finished);
+}
+
+TEST(Record, FailureBeforeTheLoginRefusesIt) {
+  World world(policy_text(everything()));
+  Driver driver(world);
+  driver.event(RecordFailed{"disk full"});
+  driver.from_agent(startup_packet());
+  EXPECT_FALSE(driver.dial_wanted());
+  EXPECT_TRUE(driver.all_to_server.empty());
+  EXPECT_EQ(report_field(driver.all_to_agent, 'C'), "58030");
+  EXPECT_NE(report_field(driver.all_to_agent, 'H').find("disk full"), std::string::npos);
 }
 
 TEST(Violation, MalformedBytesFromEitherSideEndTheFlow) {

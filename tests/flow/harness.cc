@@ -4,9 +4,12 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "flow/postgres/postgres_layer.h"
 #include "sallyport/protocol/postgres/messages.h"
 #include "sallyport/protocol/postgres/startup.h"
+#include "sallyport/record/sessions.h"
 #include "tests/flow/wire_text.h"
 
 namespace sallyport::flow::test {
@@ -81,15 +84,15 @@ void World::give_back(const Origin& origin, std::string_view on, const model::Li
 }
 
 void World::add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) {
-  cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key)});
+  cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key), target});
 }
 
-bool World::owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
+std::optional<std::string> World::target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
   for (const CancelKey& known : cancel_keys_)
     if (known.agent == canceller.principal.agent && known.destination == canceller.destination && known.pid == pid &&
         known.key == key)
-      return true;
-  return false;
+      return known.target;
+  return std::nullopt;
 }
 
 void World::describe(model::FlowId, const model::SessionId&, std::string_view new_target,
@@ -147,8 +150,13 @@ void Driver::carry_out(const Action& action) {
   } else if (const auto* record = std::get_if<Record>(&action)) {
     EXPECT_EQ(record->entry.sequence, records.size());
     records.push_back(record->entry);
-    const auto* entry = std::get_if<model::OperationDecided>(&record->entry.body);
+    auto* entry = std::get_if<model::OperationDecided>(&records.back().body);
     if (!entry) return;
+    if (entry->same_as != 0) {
+      const auto same = std::ranges::find(decided_, entry->same_as, &model::OperationDecided::id);
+      ASSERT_NE(same, decided_.end()) << "an entry names one that does not stand before it";
+      record::complete(*entry, *same);
+    }
     decided_.push_back(*entry);
     EXPECT_FALSE(entry->causes.empty());
     if (entry->outcome == model::Outcome::allow) ++(entry->kind == "connect" ? connects_allowed_ : sql_allowed_);

@@ -6,7 +6,9 @@
 //   - nothing comes after Finish.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -49,7 +51,15 @@ class World : public Services {
   void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
                  const Now& now) override;
   void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) override;
-  bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::shared_ptr<const SharedCatalogue> shared_catalogue(const CatalogueId& id, const Now&) override {
+    catalogues_looked_for.insert(id);
+    return shared;
+  }
+  void want_shared(const CatalogueId&, const SearchPath& path, const sql::Missing& names) override {
+    wanted[path].relations.insert(names.relations.begin(), names.relations.end());
+    wanted[path].functions.insert(names.functions.begin(), names.functions.end());
+  }
   void describe(model::FlowId, const model::SessionId&, std::string_view target, std::string_view protocol) override;
 
   void pass_ms(int64_t ms);
@@ -58,15 +68,18 @@ class World : public Services {
   node::LimitCounters limits;
   std::string credential_user;  ///< of any credential file
   std::string credential_password = "secret";
-  std::string verifier_text;     ///< of any role; empty: the role has none
-  std::string target, protocol;  ///< as described last
+  std::string verifier_text;                      ///< of any role; empty: the role has none
+  std::string target, protocol;                   ///< as described last
+  std::shared_ptr<const SharedCatalogue> shared;  ///< what the side connection of any catalogue knows
+  std::set<CatalogueId> catalogues_looked_for;
+  std::map<SearchPath, sql::Missing> wanted;
 
  private:
   struct CancelKey {
     std::string agent;
     model::Endpoint destination;
     uint32_t pid;
-    std::string key;
+    std::string key, target;
   };
   std::shared_ptr<const Facts> facts_;
   std::vector<CancelKey> cancel_keys_;

@@ -47,6 +47,24 @@ TEST(Limits, Portals) {
   EXPECT_EQ(session.say(Messages().bind("p", "s").sync()), "2 Z(I)") << "portals end with their transaction";
 }
 
+TEST(Limits, NamesMadeBySqlCountAsThoseOfTheProtocol) {
+  World world(policy_text(everything()));
+  Session session(world);
+  Messages many;
+  for (size_t i = 0; i + 2 < limits::kPgNamesMax; ++i) many.parse(std::to_string(i), "select 1");
+  session.say(many.sync());
+  EXPECT_EQ(session.query("prepare a as select 1"), "C(OK) Z(I)");
+  EXPECT_EQ(session.query("prepare b as select 1; prepare c as select 1"), "E(53400) Z(I)") << "both or none";
+  EXPECT_EQ(session.say(Messages().query("prepare b as select 1").query("prepare c as select 1")),
+            "C(OK) Z(I) E(53400) Z(I)")
+      << "those in flight count";
+  EXPECT_EQ(session.query("declare c cursor for select 1"), "E(53400) Z(I)");
+  EXPECT_EQ(session.say(Messages().parse("d", "select 1").sync()), "E(53400) Z(I)");
+  EXPECT_EQ(session.query("select item from orders"), "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");
+  EXPECT_EQ(session.query("deallocate a"), "C(OK) Z(I)");
+  EXPECT_EQ(session.query("prepare c as select 1"), "C(OK) Z(I)");
+}
+
 TEST(Limits, MessagesInFlight) {
   World world(policy_text(everything()));
   Session session(world);
@@ -67,8 +85,18 @@ TEST(Limits, AQueryTooLargeToJudgeIsRefusedUnread) {
   World world(policy_text(everything()));
   Session session(world);
   EXPECT_EQ(session.say(large_message('Q', "select '", kLarge)), "E(54000) Z(I)");
+  EXPECT_EQ(report_field(session.raw, 'M'), "a Query of 4195309 bytes is longer than the 4 MiB that can be judged");
   EXPECT_EQ(session.upstream(), "E(refused) S");
   EXPECT_EQ(session.query("select item from orders"), "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");
+}
+
+TEST(Limits, AQueryTooLargeToAnalyseIsUnknownAndSaysSo) {
+  World world(policy_text(reading_customers()));
+  Session session(world);
+  EXPECT_EQ(session.query("select '" + std::string(limits::kSqlTextBytesMax, 'x') + "'"), "E(42501) Z(I)");
+  EXPECT_NE(report_field(session.raw, 'M').find("the text is longer than the 1 MiB that is analysed"),
+            std::string::npos)
+      << report_field(session.raw, 'M');
 }
 
 TEST(Limits, ABindOfAnySizePassesInPieces) {

@@ -118,8 +118,18 @@ TEST(Lookup, AShadowedFunctionIsNotTakenForTheBuiltinOne) {
   Session session(world);
   EXPECT_EQ(session.query("select lower('A')"), "C(OK) Z(I)");
   world.pass_ms(limits::kCatalogueFactMaxAgeMs + 1);
-  session.server.shadowed.insert("lower");
+  session.server.routines["lower"] = "DELETE FROM public.orders";
   EXPECT_EQ(session.query("select lower('A')"), "E(42501) Z(I)");
+}
+
+TEST(Lookup, AFunctionMayDoWhatItsCodeMayDo) {
+  World world(policy_text(entitlement(
+      "allow: [{sql: {statements: [select], tables: [public.customers]}}, {sql: {functions: ['public.*']}}]")));
+  Session session(world);
+  session.server.routines["reads"] = "SELECT name FROM public.customers";
+  session.server.routines["deletes"] = "DELETE FROM public.customers";
+  EXPECT_EQ(session.query("select reads()"), "C(OK) Z(I)");
+  EXPECT_EQ(session.query("select deletes()"), "E(42501) Z(I)");
 }
 
 TEST(Lookup, TransparentPolicyAsksNothing) {

@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sallyport/protocol/postgres/startup.h"
 #include "tests/flow/wire_text.h"
 
@@ -196,7 +198,7 @@ Reply ModelServer::reply_to(std::string_view sql) const {
 }
 
 bool ModelServer::run(const std::string& sql, Portal& portal, int32_t rows_max, bool describe) {
-  if (sql.find("WITH RECURSIVE wanted") != std::string::npos) return run_lookup(portal), true;
+  if (sql.find("pg_catalog.json_build_object('q'") != std::string::npos) return run_lookup(portal), true;
   executed.push_back(sql);
   Reply reply = reply_to(sql);
   if (!reply.notice.empty())
@@ -237,12 +239,18 @@ void ModelServer::run_lookup(const Portal& portal) {
   for (size_t i = 0; i < names.size(); ++i)
     if (auto found = relations.find(names[i]); found != relations.end())
       row(fmt::format(R"({{"q":"r","i":{},{}}})", i + 1, found->second));
-  const std::vector<std::string> functions = array_elements(portal.lookup[2]);
+  const std::vector<std::string> functions = array_elements(portal.lookup[3]);
   for (size_t i = 0; i < functions.size(); ++i)
-    row(fmt::format(R"({{"q":"f","i":{},"shadowed":{}}})", i + 1, shadowed.contains(functions[i])));
-  for (const std::string& oid : array_elements(portal.lookup[3]))
+    if (auto found = routines.find(functions[i]); found != routines.end())
+      row(fmt::format(
+          R"({{"q":"f","i":{},"more":false,"schema":"public","name":"{}","owner":"boss","kind":"f","volatility":"v",)"
+          R"("definer":false,"language":"sql","library":null,"settings":null,"parameters":null,"defaults":null,)"
+          R"("definition":false,"source":"{}","parts":null,"types":null}})",
+          i + 1, functions[i], found->second));
+  for (const std::string& oid : array_elements(portal.lookup[4]))
     row(fmt::format(R"({{"q":"o","oid":"{}","schema":"pg_catalog","name":"lower"}})", oid));
-  row(fmt::format(R"({{"q":"s","schema":"{}"}})", search_path_schema));
+  row(fmt::format(R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3"}})",
+                  search_path_schema, temporary_objects));
   append_command_complete(held_, "SELECT 1");
 }
 
@@ -306,7 +314,13 @@ std::string Session::answered() {
 
 std::string startup_packet(std::vector<std::pair<std::string, std::string>> more) {
   std::vector<std::pair<std::string, std::string>> parameters = {{"user", "app"}, {"database", "shop"}};
-  parameters.insert(parameters.end(), more.begin(), more.end());
+  for (auto& [name, value] : more) {
+    auto same = std::ranges::find(parameters, name, &std::pair<std::string, std::string>::first);
+    if (same != parameters.end())
+      same->second = value;
+    else
+      parameters.emplace_back(name, value);
+  }
   std::string out;
   append_startup_message(out, kProtocol30, parameters);
   return out;

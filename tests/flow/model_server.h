@@ -44,10 +44,11 @@ class ModelServer {
 
   std::map<std::string, Reply, std::less<>> replies;          ///< by text; any other answers CommandComplete OK
   std::map<std::string, std::string, std::less<>> relations;  ///< the look-up's JSON from "oid" on, by name
-  std::set<std::string, std::less<>> shadowed;                ///< functions
+  std::map<std::string, std::string, std::less<>> routines;   ///< functions of public in SQL: name -> source
   std::optional<std::string> function_result = "hi";
   bool lookup_fails = false;
   std::string search_path_schema = "public";
+  bool temporary_objects = false;     ///< the session has, or had, some
   std::vector<std::string> executed;  ///< statements that ran, and parsed ones as "parse …"
   int lookups = 0;
 
@@ -114,7 +115,7 @@ class Session {
   std::string upstream_;
 };
 
-/// A StartupMessage of user app for database shop.
+/// A StartupMessage of user app for database shop, unless told otherwise.
 std::string startup_packet(std::vector<std::pair<std::string, std::string>> more = {});
 
 /// The agent's messages, one after another: Messages().parse("s", "select 1").bind("p", "s").execute("p").sync()

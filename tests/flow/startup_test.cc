@@ -126,6 +126,104 @@ TEST(Startup, CancelGoesToItsOwnFlowOnly) {
   EXPECT_TRUE(wrong.finished);
 }
 
+/// Targets `db` for shop and `crm` for crm at the same host; bot is entitled on both, lone on crm only.
+std::string two_targets(std::string_view db_rest = "databases: [shop, both], tls: {mode: disable}",
+                        std::string_view crm_rest = "databases: [crm, both], tls: {mode: disable}") {
+  const auto document = [](std::string_view kind, std::string_view name, std::string_view spec) {
+    return "---\napiVersion: sallyport.dev/v1alpha1\nkind: " + std::string(kind) +
+           "\nmetadata: {name: " + std::string(name) + "}\nspec: {" + std::string(spec) + "}\n";
+  };
+  return policy_text(
+      everything() + document("Agent", "lone", "workload: [{exec: lone}]") +
+          document("Target", "crm", "protocol: postgres, hosts: ['10.0.0.5:5432'], " + std::string(crm_rest)) +
+          document("Entitlement", "crm-bot", "agent: bot, target: crm, allow: [{sql: {}}]") +
+          document("Entitlement", "crm-lone", "agent: lone, target: crm, allow: [{sql: {}}]"),
+      db_rest);
+}
+
+TEST(TwoTargets, TheDatabaseOfTheStartupMessageTellsWhich) {
+  World world(two_targets());
+  Session session(world, startup_packet());
+  EXPECT_EQ(world.target, "db");
+  EXPECT_EQ(session.query("select item from orders"), "T(item) D(pen) D(ink) C(SELECT 2) Z(I)");
+  Session crm(world, startup_packet({{"database", "crm"}}));
+  EXPECT_EQ(world.target, "crm");
+  const auto opened = crm.driver.recorded<model::SessionOpened>();
+  ASSERT_EQ(opened.size(), 2u);
+  EXPECT_EQ(opened[0].target, "") << "not known at connect";
+  EXPECT_EQ(opened[1].target, "crm");
+  EXPECT_EQ(crm.query("no sql at all"), "E(42501) Z(I)") << "judged by crm's rules, not db's";
+}
+
+TEST(TwoTargets, NoneOrSeveralAreRefusedNamingBoth) {
+  World world(two_targets());
+  for (std::string_view database : {"both", "neither"}) {
+    Driver driver(world);
+    driver.from_agent(startup_packet({{"database", std::string(database)}}));
+    EXPECT_EQ(error(driver), "42501") << database;
+    EXPECT_NE(report_field(driver.all_to_agent, 'M').find("10.0.0.5:5432 is listed by the targets `crm` and `db`"),
+              std::string::npos)
+        << report_field(driver.all_to_agent, 'M');
+    EXPECT_FALSE(driver.dial_wanted());
+    EXPECT_EQ(driver.decided().back().outcome, model::Outcome::deny);
+    EXPECT_EQ(driver.decided().back().causes.at(0).rule, "ambiguous target");
+  }
+}
+
+TEST(TwoTargets, OneMustBeAllowedAndTheOtherGivesNothing) {
+  World world(two_targets());
+  Driver lone(world, listed(), "lone");
+  EXPECT_EQ(lone.decided().at(0).outcome, model::Outcome::allow) << "it may be for crm";
+  lone.from_agent(startup_packet());
+  EXPECT_EQ(error(lone), "42501");
+  EXPECT_NE(report_field(lone.all_to_agent, 'M').find("no Entitlement joins lone and db"), std::string::npos);
+  Driver crm(world, listed(), "lone");
+  crm.from_agent(startup_packet({{"database", "crm"}}));
+  EXPECT_TRUE(crm.dial_wanted());
+  Driver stranger(world, listed(), "stranger");
+  EXPECT_EQ(stranger.decided().at(0).outcome, model::Outcome::deny);
+}
+
+TEST(TwoTargets, TheUserTellsWhichAsWell) {
+  World world(two_targets("users: [app]", "users: [auditor]"));
+  Session session(world, startup_packet());
+  EXPECT_EQ(world.target, "db");
+}
+
+TEST(TwoTargets, ACancelRequestGoesTheWayOfItsSession) {
+  World world(two_targets());
+  Session session(world, startup_packet({{"database", "crm"}}));
+  std::string cancel;
+  append_cancel_request(cancel, 42, "key!");
+  Driver own(world);
+  own.from_agent(cancel);
+  EXPECT_TRUE(own.dial_wanted());
+  own.event(Dialled{own.upstream, listed()});
+  EXPECT_EQ(own.take_server(), cancel);
+}
+
+TEST(TwoTargets, EachSaysForItselfWhetherItTakesTls) {
+  World world(two_targets("databases: [shop], tls: {agent: off}", "databases: [crm]"));
+  for (std::string_view database : {"shop", "crm"}) {
+    Driver driver(world);
+    driver.from_agent(ssl_request());
+    EXPECT_EQ(driver.take_agent(), "S") << "one of them does";
+    driver.event(Secured{.leg = kAgentLeg});
+    driver.from_agent(startup_packet({{"database", std::string(database)}}));
+    EXPECT_EQ(driver.dial_wanted(), database == "crm");
+    EXPECT_EQ(report_field(driver.take_agent(), 'C'), database == "shop" ? "28000" : "");
+  }
+}
+
+TEST(TwoTargets, AnEditThatMakesThemOneEndsTheFlowNamingBoth) {
+  World world(two_targets());
+  Session session(world, startup_packet());
+  world.set_policy(two_targets("databases: [shop]", "databases: [shop, crm]"));
+  session.driver.event(Changed{});
+  EXPECT_EQ(session.answered(), "E(42501)");
+  EXPECT_NE(report_field(session.raw, 'M').find("`crm` and `db`"), std::string::npos);
+}
+
 TEST(Startup, MalformedPacketIsResetWithoutAWord) {
   World world(policy_text(everything()));
   Driver driver(world);

@@ -109,6 +109,20 @@ TEST(ExtendedQuery, APipelineWithARefusalLeavesNoRow) {
   EXPECT_EQ(session.query("commit"), "C(ROLLBACK) Z(I)");
 }
 
+TEST(ExtendedQuery, WhatNobodySawBeingMadeIsRecordedAllTheSame) {
+  World world(policy_text(everything()));
+  Session session(world);
+  session.server.replies["select helper()"] = {.tag = "SELECT 1"};
+  const std::string run = std::string(Messages().bind("", "made by a function").execute("").sync());
+  EXPECT_EQ(session.say(run), "E(26000) Z(I)") << "the server's own words";
+  EXPECT_EQ(session.upstream(), "B(<-made by a function) E() S") << "passed on";
+  EXPECT_EQ(session.driver.decided().back().statement, "prepared statement made by a function");
+  EXPECT_EQ(session.driver.decided().back().effects.at(0).statement_class, "unknown");
+  session.say(Messages().execute("refcursor", 5).sync());
+  EXPECT_EQ(session.driver.decided().back().statement, "portal refcursor");
+  EXPECT_EQ(session.driver.recorded<model::OperationEnded>().back().sqlstate, "34000");
+}
+
 TEST(ExtendedQuery, UnknownNamesAreRefusedAsTheServerWould) {
   World world(policy_text(reading_customers()));
   Session session(world);

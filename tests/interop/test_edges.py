@@ -19,16 +19,21 @@ def setUpModule():
     unittest.addModuleCleanup(machine.close)
     server = machine.start_server()
     server.sql(harness.SCHEMA)
+    server.sql("CREATE DATABASE second")
+    server.sql("ALTER ROLE app REPLICATION")
     machine.start_server("unlisted", UNLISTED)
     # The record lies on a small file system of its own, so that it can run full.
     machine.state_dir.mkdir()
     harness.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "none", str(machine.state_dir)])
     machine.write_policy(
-        agent_document("bot"), agent_document("rival"), agent_document("idle"), target_document(),
+        agent_document("bot"), agent_document("rival"), agent_document("idle"), agent_document("replica"),
+        target_document(databases=["postgres"]), target_document("second", databases=["second"]),
         target_document("gone", f'"127.0.0.1:{NOBODY_THERE}"'), target_document("rivals", '"127.0.0.1:5999"'),
         entitlement_document("bot", allow=[{"sql": {"statements": ["select", "insert"], "tables": ["shop.*"]}},
-                                           {"sql": {"statements": ["unknown"], "functions": ["pg_catalog.pg_sleep"]}}]),
+                                           {"sql": {"statements": ["call"], "functions": ["pg_catalog.pg_sleep"]}}]),
         entitlement_document("bot", "gone", allow=[{"sql": {}}]),
+        entitlement_document("bot", "second", allow=[{"sql": {"tables": ["shop.numbers"]}}]),
+        entitlement_document("replica", allow=[{"sql": {"statements": ["replication", "unknown"]}}]),
         entitlement_document("rival", "rivals", allow=[{"sql": {}}]))
     machine.start_daemon()
 
@@ -71,6 +76,27 @@ class Destinations(unittest.TestCase):
         for value in ("database", "true"):
             done = machine.psql("IDENTIFY_SYSTEM", dsn=DSN + f" replication={value}")
             self.assertIn("refused by policy", done.stderr)
+
+    def test_a_replication_connection_that_is_entitled(self):
+        done = machine.psql("IDENTIFY_SYSTEM", agent="replica", dsn=DSN + " replication=database")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"^\d+\|1\|")
+        done = machine.psql("IDENTIFY_SYSTEM", agent="rival", dsn=DSN + " replication=database")
+        self.assertIn("refused by policy for agent rival", done.stderr)
+
+    def test_two_targets_at_one_address_are_told_apart_by_the_database(self):
+        for database, expected in (("postgres", "1\n"), ("second", "")):
+            done = machine.psql("SELECT count(*) - count(*) + 1 FROM shop.notes", dsn=DSN.replace(
+                "dbname=postgres", f"dbname={database}"))
+            self.assertEqual(done.stdout, expected, done.stderr)
+        self.assertIn("select shop.notes", done.stderr, "the second Target's Entitlement says nothing of it")
+        done = machine.psql("SELECT n FROM shop.numbers LIMIT 1", dsn=DSN.replace("=postgres", "=second"))
+        self.assertIn("42P01", done.stderr, "allowed there, only there is no such table")
+        done = machine.psql("SELECT 1", dsn=DSN.replace("=postgres", "=third"))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("is listed by the targets `db` and `second`", done.stderr)
+        shown = machine.sallyport("sessions", "list", "-o", "json", "--target", "second").stdout
+        self.assertIn('"second"', shown)
 
     def test_who_is_not_the_users_of_an_agent_may_not_become_it(self):
         done = machine.agent("nobody-knows", ["true"])
@@ -164,6 +190,32 @@ class Failures(unittest.TestCase):
         self.assertIn("record cannot be written", fresh.stderr)
         self.assertRegex(fresh.stderr, "(?i)HINT: .*no space left")
         harness.wait_until("agents are served again", lambda: machine.psql("SELECT 1").stdout == "1\n")
+
+    def test_when_the_record_directory_is_removed_agents_are_refused(self):
+        records = machine.state_dir / "records"
+        client = machine.start_agent("bot", ["psql", "-X", "-v", "VERBOSITY=verbose", "-At", DSN])
+        try:
+            client.stdin.write("SELECT 'before';\n")
+            client.stdin.flush()
+            self.assertEqual(client.stdout.readline(), "before\n")
+            self.assertEqual(machine.sallyport("status").returncode, 0)
+            harness.shutil.rmtree(records)
+            client.stdin.write("INSERT INTO shop.notes (body) VALUES ('unrecorded');\n")
+            client.stdin.flush()
+            out, _ = client.communicate(timeout=30)
+            fresh = machine.psql("SELECT 1")
+            status = machine.sallyport("status")
+        finally:
+            client.kill()
+            records.mkdir(mode=0o700, exist_ok=True)
+        self.assertIn("58030", out)
+        self.assertEqual(server.sql("SELECT count(*) FROM shop.notes WHERE body = 'unrecorded'"), "0")
+        self.assertEqual(fresh.returncode, 2)
+        self.assertIn("record cannot be written", fresh.stderr)
+        self.assertEqual(status.returncode, 1)
+        self.assertIn("cannot be written, agents are refused", status.stdout)
+        harness.wait_until("agents are served again", lambda: machine.psql("SELECT 1").stdout == "1\n")
+        harness.wait_until("status says so", lambda: machine.sallyport("status").returncode == 0)
 
     def test_a_dead_daemon_means_refused_and_a_new_one_takes_over(self):
         client = machine.start_agent("bot", ["sh", "-c", "read go; psql -X -At -c 'SELECT 1' \"$PGDSN\"; read go;"

@@ -1,13 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Limits of policy, counted over real connections."""
+"""Limits of policy, counted over real connections; and the end of what is granted for a time."""
 
+import datetime
 import json
+import time
 import unittest
 
 import harness
 from harness import agent_document, entitlement_document, target_document
 
 SHOP = {"sql": {"tables": ["shop.*"]}}
+SLEEP = {"sql": {"statements": ["call"], "functions": ["pg_catalog.pg_sleep"]}}
+
+
+def in_seconds(seconds):
+    """A time as policy writes it, and on the clock."""
+    at = int(time.time()) + seconds
+    return datetime.datetime.fromtimestamp(at, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), at
+
+
+def policy(*more):
+    return [agent_document("reader"), agent_document("asker"), agent_document("loner"), agent_document("guest"),
+            target_document(),
+            entitlement_document("reader", allow=[SHOP], limits=[{"count": "rows", "max": 1500, "per": "1h"}]),
+            entitlement_document("asker", allow=[SHOP], limits=[{"count": "statements", "max": 6, "per": "3s"}]),
+            entitlement_document("loner", allow=[SHOP], limits=[{"count": "bytes", "max": 20000, "per": "1h",
+                                                                 "over": "flow", "then": "hold"}]), *more]
 
 
 def setUpModule():
@@ -16,43 +34,44 @@ def setUpModule():
     unittest.addModuleCleanup(machine.close)
     server = machine.start_server()
     server.sql(harness.SCHEMA)
-    machine.write_policy(
-        agent_document("reader"), agent_document("asker"), agent_document("loner"), target_document(),
-        entitlement_document("reader", allow=[SHOP], limits=[{"count": "rows", "max": 1500, "per": "1h"}]),
-        entitlement_document("asker", allow=[SHOP], limits=[{"count": "statements", "max": 6, "per": "3s"}]),
-        entitlement_document("loner", allow=[SHOP], limits=[{"count": "bytes", "max": 20000, "per": "1h",
-                                                             "over": "flow", "then": "hold"}]))
+    machine.write_policy(*policy())
     machine.start_daemon()
 
 
 class Limits(unittest.TestCase):
     def test_two_connections_of_one_agent_share_a_limit(self):
         got = machine.python("""
-            import json, os, psycopg
+            import json, os, psycopg, time
             out = {}
             one, two = (psycopg.connect(os.environ["PGDSN"], autocommit=True) for _ in range(2))
             out["one"] = len(one.execute("SELECT n FROM shop.numbers").fetchall())
             out["two"] = len(two.execute("SELECT n FROM shop.numbers LIMIT 300").fetchall())
-            rows = 0
+            def stream_until_cut(connection):
+                rows = 0
+                try:
+                    with connection.cursor() as cursor:
+                        for _ in cursor.stream("SELECT n FROM shop.numbers"):
+                            rows += 1
+                except psycopg.Error as error:
+                    return [rows, str(error), connection.closed]
+            out["two cut"] = stream_until_cut(two)
+            time.sleep(1.5)
+            out["one cut"] = stream_until_cut(one)
+            three = psycopg.connect(os.environ["PGDSN"], autocommit=True)
             try:
-                with two.cursor() as cursor:
-                    for _ in cursor.stream("SELECT n FROM shop.numbers"):
-                        rows += 1
+                three.execute("SELECT 1")
             except psycopg.Error as error:
-                out["cut"] = [rows, error.sqlstate, str(error), two.closed]
-            try:
-                one.execute("SELECT 1")
-            except psycopg.Error as error:
-                out["refused"] = [error.sqlstate, error.diag.message_primary, error.diag.message_detail, one.closed]
-            one.execute("BEGIN")
-            one.execute("ROLLBACK")
+                out["refused"] = [error.sqlstate, error.diag.message_primary, error.diag.message_detail, three.closed]
+            three.execute("BEGIN")
+            three.execute("ROLLBACK")
             print(json.dumps(out))
             """, agent="reader")
         self.assertEqual((got["one"], got["two"]), (1000, 300))
-        rows, sqlstate, text, closed = got["cut"]
-        self.assertLessEqual(rows, 200, "1,500 in all")
-        self.assertIn("of 1500 rows per 1h are used", text)
-        self.assertTrue(closed)
+        for which in ("two cut", "one cut"):
+            rows, text, closed = got[which]
+            self.assertIn("of 1500 rows per 1h are used", text)
+            self.assertTrue(closed)
+        self.assertEqual(got["two cut"][0] + got["one cut"][0], 200, "1,500 in all, to the last row")
         sqlstate, message, detail, closed = got["refused"]
         self.assertEqual(sqlstate, "42501")
         self.assertIn("refused by policy for agent reader: 1500 of 1500 rows per 1h are used, over all connections",
@@ -105,6 +124,40 @@ class Limits(unittest.TestCase):
         done = machine.sallyport("policy", "explain", "-o", "json", "--policy", str(machine.policy_dir), "--agent",
                                  "loner", "--target", "db", "SELECT n FROM shop.numbers")
         self.assertEqual(json.loads(done.stdout)["limits"][0]["per_s"], 3600)
+
+
+class Times(unittest.TestCase):
+    def cut_at(self, **spec):
+        """Runs a statement that would take 30 s under a grant that ends in some seconds: when it was cut, and how."""
+        machine.set_policy(*policy(entitlement_document("guest", allow=[SHOP, SLEEP], **spec)))
+        return machine.python("""
+            import json, os, psycopg, time
+            c = psycopg.connect(os.environ["PGDSN"], autocommit=True)
+            with c.cursor() as cursor:
+                rows = len(cursor.execute("SELECT n FROM shop.numbers").fetchall())
+            try:
+                c.execute("SELECT n, pg_catalog.pg_sleep(0.03) FROM shop.numbers")
+                print(json.dumps(["not cut", 0, rows]))
+            except psycopg.Error as error:
+                print(json.dumps([str(error), time.time(), rows]))
+            """, agent="guest")
+
+    def test_the_end_of_a_window_cuts_what_runs_within_a_second(self):
+        until, at = in_seconds(7)
+        text, when, rows = self.cut_at(window={"until": until})
+        self.assertEqual(rows, 1000)
+        self.assertIn("refused by policy for agent guest: grants nothing since", text)
+        self.assertGreaterEqual(when, at)
+        self.assertLess(when, at + 1.5, "a second, and what Python takes")
+        done = machine.psql("SELECT 1", agent="guest")
+        self.assertIn("guest-db.window", done.stderr)
+
+    def test_the_end_of_a_review_does_too(self):
+        expires, at = in_seconds(7)
+        text, when, _ = self.cut_at(review={"by": "sam@example.com", "at": "2026-01-01", "expires": expires})
+        self.assertIn("its review expired", text)
+        self.assertGreaterEqual(when, at)
+        self.assertLess(when, at + 1.5)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def setUpModule():
     new.sql(harness.SCHEMA)
     machine.start_server("old", OLD).sql("CREATE ROLE app LOGIN")
     allow = [{"sql": {"statements": ["select"], "tables": ["shop.*"]}},
-             {"sql": {"statements": ["unknown"], "functions": ["pg_catalog.pg_sleep"]}}]
+             {"sql": {"statements": ["call"], "functions": ["pg_catalog.pg_sleep"]}}]
     machine.write_policy(
         agent_document("bot"),
         target_document("new", f'"127.0.0.1:{NEW}"', masks=["pii"],

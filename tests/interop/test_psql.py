@@ -22,7 +22,7 @@ def policy():
                       [{"type": "payment-card", "with": "redact"}]),
         entitlement_document("bot", allow=[
             {"sql": {"statements": ["select", "insert", "copy"], "tables": ["shop.customers", "shop.numbers"]}},
-            {"sql": NOTES}, {"sql": {"statements": ["unknown"], "functions": ["pg_catalog.pg_sleep"]}}]),
+            {"sql": NOTES}, {"sql": {"statements": ["call"], "functions": ["pg_catalog.pg_sleep"]}}]),
         entitlement_document("small", allow=[{"sql": {"statements": ["select"], "tables": ["shop.notes"]}}]),
         entitlement_document("writer", allow=[
             {"sql": {"statements": ["select", "insert", "update", "delete", "merge", "notify"], "tables": ["shop.*"],
@@ -221,8 +221,8 @@ class Refusal(PsqlCase):
             with self.subTest(query):
                 self.refused(machine.psql(query))
 
-    def test_do_is_unknown_and_says_so(self):
-        self.assertIn("unknown", self.refused(machine.psql("DO $$ BEGIN NULL; END $$")))
+    def test_sql_that_is_computed_is_unknown_and_says_so(self):
+        self.assertIn("unknown", self.refused(machine.psql("DO $$ BEGIN EXECUTE current_setting('a.b'); END $$")))
 
     def test_copy_out_of_a_masked_table_is_refused(self):
         for query in ("COPY shop.customers TO STDOUT", "COPY shop.customers (id, email) TO STDOUT (FORMAT csv)",
@@ -267,7 +267,9 @@ class Commands(PsqlCase):
         self.assertEqual(out + "\n", rows)
 
     def test_copy_in_binary_cannot_be_searched_for_card_numbers(self):
-        done = machine.psql("COPY shop.numbers TO STDOUT (FORMAT binary)", options=["-o", "/dev/null"])
+        done = machine.psql("COPY shop.numbers TO STDOUT (FORMAT binary)", r"\o", "SELECT 'after'",
+                            options=["-o", "/dev/null"])
+        self.assertEqual(done.stdout, "after\n", "only the statement is refused")
         self.assertIn("42501", done.stderr)
         self.assertIn("binary format cannot be searched", done.stderr)
         self.assertIn("use COPY in text", done.stderr)

@@ -315,6 +315,22 @@ class Raw(unittest.TestCase):
         self.assertEqual(got, ["12GCZ", ["COPY 1"], "57014"])
         self.assertEqual(server.sql("SELECT string_agg(body, ',') FROM shop.notes"), "a")
 
+    def test_the_data_of_a_refused_copy_go_nowhere(self):
+        server.sql("TRUNCATE shop.notes")
+        got = self.raw(r"""
+            c.query("COPY shop.payroll FROM STDIN"); c.send("d", b"x\t1\n"); c.send("c")
+            c.query("COPY shop.notes (body) FROM STDIN"); c.send("d", b"kept\n"); c.send("c")
+            a = [c.until_ready().errors()[0]["C"], c.until_ready().tags()]
+            c.parse("", "COPY shop.payroll FROM STDIN"); c.bind("", ""); c.execute("")
+            c.send("d", b"y\t2\n"); c.send("c"); c.sync()
+            b = c.until_ready().errors()[0]["C"]
+            c.query("SELECT 1")
+            print(json.dumps([*a, b, c.until_ready().texts()]))
+            """)
+        self.assertEqual(got, ["42501", ["COPY 1"], "42501", [["1"]]])
+        self.assertEqual(server.sql("SELECT string_agg(body, ',') FROM shop.notes"), "kept")
+        self.assertEqual(server.sql("SELECT count(*) FROM shop.payroll"), "1")
+
     def test_broken_messages_end_this_flow_and_no_other(self):
         got = self.raw(r"""
             other = rawpg.connect()
@@ -338,12 +354,63 @@ class Raw(unittest.TestCase):
                 c.query(sql)
                 a = c.until_ready()
                 out.append(a.errors()[0]["C"] if a.errors() else "ok")
+            c.query("SELECT '" + "x" * 5_000_000 + "'")
+            e = c.until_ready().errors()[0]; out.append([e["C"], e["M"]])
             c.query("SELECT 1"); out.append(c.until_ready().texts())
             print(json.dumps(out))
             """)
         self.assertEqual(got[-1], [["1"]])
+        self.assertEqual(got[-2][0], "54000")
+        self.assertIn("longer than the 4 MiB that can be judged", got[-2][1])
         self.assertIn(got[0], ("42501", "54001", "54000"))
         self.assertIn(got[1], ("42501", "54001", "54000"))
+
+
+class Encodings(unittest.TestCase):
+    """Text that is not UTF-8 is judged as the server reads it."""
+
+    def raw(self, encoding, body):
+        return machine.python("import json, rawpg\nc = rawpg.connect(client_encoding=%r)\n" % encoding +
+                              harness.textwrap.dedent(body))
+
+    def test_latin1(self):
+        got = self.raw("LATIN1", r"""
+            out = []
+            for sql in (b"SELECT 'caf\xe9'", b"SELECT 'caf\xe9' FROM shop.payroll", b"SELECT '\xe9' AS \xe9",
+                        b"INSERT INTO shop.notes (body) VALUES ('na\xefve') RETURNING body"):
+                c.send("Q", sql + b"\0")
+                a = c.until_ready()
+                out.append(a.errors()[0]["C"] if a.errors() else a.rows()[0][0].decode("latin-1"))
+            print(json.dumps(out))
+            """)
+        self.assertEqual(got, ["caf\u00e9", "42501", "\u00e9", "na\u00efve"])
+        self.assertIn("SELECT 'caf\u00e9' FROM shop.payroll", machine.records(), "recorded as UTF-8")
+        self.assertEqual(server.sql("SELECT body FROM shop.notes ORDER BY id DESC LIMIT 1"), "na\u00efve")
+
+    def test_a_backslash_byte_of_sjis_hides_nothing(self):
+        # 0x83 0x5C is one character. Read byte by byte the 0x5C would be a backslash that keeps the string open.
+        got = self.raw("SJIS", r"""
+            out = []
+            for sql in (b"SELECT '\x83\x5c'", b"SELECT E'\x83\x5c'; DELETE FROM shop.payroll --'",
+                        b"SELECT E'\x83\x5c' || '; DELETE FROM shop.payroll --'", b"SELECT '\x83'"):
+                c.send("Q", sql + b"\0")
+                a = c.until_ready()
+                out.append(a.errors()[0]["C"] if a.errors() else a.rows()[0][0].decode("shift_jis"))
+            print(json.dumps(out))
+            """)
+        self.assertEqual(got[:3], ["\u30bd", "42501", "\u30bd; DELETE FROM shop.payroll --"])
+        self.assertIn(got[3], ("42501", "22021"), "half a character")
+        self.assertEqual(server.sql("SELECT count(*) FROM shop.payroll"), "1")
+
+    def test_text_that_is_not_in_its_encoding_is_unknown(self):
+        got = self.raw("SQL_ASCII", r"""
+            c.query("SELECT 1"); a = c.until_ready()
+            c.send("Q", b"SELECT '\xff'\0"); b = c.until_ready()
+            c.send("Q", b"SELECT 'caf\xc3\xa9'\0"); d = c.until_ready()
+            print(json.dumps([a.texts(), b.errors()[0]["M"], d.texts()]))
+            """)
+        self.assertEqual([got[0], got[2]], [[["1"]], [["caf\u00e9"]]])
+        self.assertIn("text is not in the client_encoding", got[1])
 
 
 if __name__ == "__main__":

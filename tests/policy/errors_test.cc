@@ -155,6 +155,14 @@ TEST(Errors, Targets) {
        "4:56: error: a credential has exactly one key; write credential: {file: /path} or credential: {verifier: "
        "/path}"},
       {"auth: {min: scram}", "4:56: error: auth.min cannot be `scram`; known: none, password, md5, scram-sha-256"},
+      {"catalogue: {}", "4:55: error: catalogue lacks `credential`"},
+      {"catalogue: {credential: {file: x}}",
+       "4:75: error: catalogue.credential.file is `x`, not an absolute path; begin it with `/`"},
+      {"catalogue: {credential: {file: /x}}",
+       "4:55: warning: with tls.mode prefer the catalogue's credential goes only to a server that speaks TLS and asks "
+       "for "
+       "scram-sha-256 with channel binding; set tls: {mode: verify-full}; where the server cannot do this, the agent's "
+       "connection is asked instead"},
       {"record: {rows: -1}", "4:59: error: record.rows is `-1`, not a whole number from 0 to 1000000"},
       {"record: {rows: '5'}", "4:59: error: record.rows is `5`, not a whole number from 0 to 1000000"},
       {"masks: [pii]", "4:52: error: no Mask is named `pii`; there is no Mask at all"},
@@ -297,13 +305,31 @@ TEST(Errors, DuplicateNames) {
             "p.yaml:15:26: error: duplicate workload exec `bot`; the other one stands at p.yaml:5:26\n"
             "p.yaml:19:18: error: duplicate Target `db`; the other one stands at p.yaml:9:18\n"
             "p.yaml:20:36: error: `10.0.0.5:5432` is listed twice: in Target `db` and Target `db`; the other one "
-            "stands at p.yaml:10:36\n");
+            "stands at p.yaml:10:36; give them `databases` or `users` that differ\n");
   EXPECT_EQ(
       findings(document("Agent", "a", "workload: [{cgroup: /x}]") + document("Agent", "b", "workload: [{cgroup: /x}]")),
       "p.yaml:10:28: error: duplicate workload cgroup `/x`; the other one stands at p.yaml:5:28\n");
   EXPECT_EQ(findings(document("Mask", "a", "keys: [{name: k, file: /a}]") +
                      document("Mask", "b", "keys: [{name: k, file: /b}]")),
             "p.yaml:10:22: error: duplicate mask key `k`; the other one stands at p.yaml:5:22\n");
+}
+
+TEST(Errors, TargetsOfTheSameHostMustDifferInside) {
+  const auto two = [](std::string_view a, std::string_view b) {
+    return findings(document("Target", "a", fmt::format("protocol: postgres, hosts: ['10.0.0.5:5432']{}", a)) +
+                    document("Target", "b", fmt::format("protocol: postgres, hosts: ['10.0.0.5:5432']{}", b)));
+  };
+  const std::string error =
+      "p.yaml:10:36: error: `10.0.0.5:5432` is listed twice: in Target `a` and Target `b`; the other one stands at "
+      "p.yaml:5:36; give them `databases` or `users` that differ\n";
+  EXPECT_EQ(two("", ""), error);
+  EXPECT_EQ(two(", databases: [x, y]", ", databases: [y, x]"), error);
+  EXPECT_EQ(two(", databases: [x]", ", databases: [y]"), "");
+  EXPECT_EQ(two(", databases: [x, y]", ", databases: [y, z]"), "") << "x and z tell them apart";
+  EXPECT_EQ(two(", databases: [x], users: [u]", ", databases: [x], users: [v]"), "");
+  EXPECT_EQ(two(", databases: [x]", ""),
+            "p.yaml:10:36: warning: Target `a` is never chosen at `10.0.0.5:5432`: what it lists fits Target `b` as "
+            "well; give `b` `databases` or `users` without those of `a`\n");
 }
 
 TEST(Errors, TheSameNameForTwoKindsIsFine) {

@@ -66,7 +66,7 @@ TEST(Targets, Defaults) {
   const auto policy = load_text(document("Target", "a", "protocol: postgres, hosts: ['a.example:5432']") +
                                 document("Target", "b",
                                          "protocol: postgres, hosts: ['b.example:5432'], credential: {file: /run/b}, "
-                                         "tls: {mode: verify-full, ca: /ca.pem}") +
+                                         "tls: {mode: verify-full, ca: /ca.pem}, catalogue: {credential: {file: /run/c}}") +
                                 document("Target", "c",
                                          "protocol: postgres, hosts: ['c.example:5432'], credential: {verifier: "
                                          "/run/c}, auth: {min: md5}, tls: {agent: require}"));
@@ -75,10 +75,12 @@ TEST(Targets, Defaults) {
   EXPECT_EQ(a->agent_tls, AgentTls::allow);
   EXPECT_EQ(a->auth_min, AuthMethod::none);
   EXPECT_EQ(a->protocol, "postgres");
+  EXPECT_EQ(a->catalogue_credential_file, "");
   const Target* b = policy->find_target("b");
   EXPECT_EQ(b->tls_mode, TlsMode::verify_full);
   EXPECT_EQ(b->tls_ca_file, "/ca.pem");
   EXPECT_EQ(b->credential_file, "/run/b");
+  EXPECT_EQ(b->catalogue_credential_file, "/run/c");
   EXPECT_EQ(b->auth_min, AuthMethod::scram_sha_256);
   const Target* c = policy->find_target("c");
   EXPECT_EQ(c->verifier_file, "/run/c");
@@ -91,7 +93,7 @@ class TargetMatching : public testing::Test {
   std::string match(std::string_view address, uint16_t port = 5432) const {
     const auto found = policy_->match_target({*model::IpAddress::parse(address), port}, resolved_);
     if (!found.target) return "none";
-    return found.target->name + " by " + found.host->text + (found.other ? " or " + found.other->name : "");
+    return found.target->name + " by " + found.host->text + (found.others.empty() ? "" : " of " + found.names());
   }
 
   std::shared_ptr<const Policy> policy_ =
@@ -119,7 +121,30 @@ TEST_F(TargetMatching, TheMostSpecificWins) {
 
 TEST_F(TargetMatching, WithinATargetANameSaysMore) { EXPECT_EQ(match("10.2.0.9"), "named by DB.internal.:5432"); }
 
-TEST_F(TargetMatching, TwoThatFitEquallyAreBothNamed) { EXPECT_EQ(match("10.2.0.7"), "one by 10.2.0.7:5432 or twin"); }
+TEST_F(TargetMatching, TwoThatFitEquallyAreBothNamed) {
+  EXPECT_EQ(match("10.2.0.7"), "one by 10.2.0.7:5432 of `one` and `twin`");
+}
+
+TEST(Targets, OfTheSameHostAreToldApartByDatabaseAndUser) {
+  const auto policy = load_text(
+      document("Target", "a", "protocol: postgres, hosts: ['10.0.0.5:5432'], databases: [shop, 'a_*']") +
+      document("Target", "b", "protocol: postgres, hosts: ['db:5432', '10.0.0.5:5432'], databases: [crm, a_two]") +
+      document("Target", "c", "protocol: postgres, hosts: ['10.0.0.5:5432'], databases: [crm], users: [auditor]"));
+  const HostAddresses resolved = {{"db", {model::IpAddress::v4(10, 0, 0, 5)}}};
+  const auto match = [&](const TargetSelector& selector) {
+    const auto found = policy->match_target({model::IpAddress::v4(10, 0, 0, 5), 5432}, resolved, selector);
+    return found.names() + " by " + found.host->text;
+  };
+  const std::string all = "`a` and `b` and `c` by 10.0.0.5:5432";
+  EXPECT_EQ(match({}), all) << "nothing said yet";
+  EXPECT_EQ(match({.database = "shop", .user = "app"}), "`a` by 10.0.0.5:5432");
+  EXPECT_EQ(match({.database = "a_one", .user = "app"}), "`a` by 10.0.0.5:5432");
+  EXPECT_EQ(match({.database = "crm", .user = "app"}), "`b` by db:5432");
+  EXPECT_EQ(match({.database = "a_two", .user = "app"}), all) << "two fit";
+  EXPECT_EQ(match({.database = "crm", .user = "auditor"}), all) << "two fit";
+  EXPECT_EQ(match({.database = "other", .user = "app"}), all) << "none fits";
+  EXPECT_EQ(match({.name = "c"}), "`c` by 10.0.0.5:5432");
+}
 
 TEST_F(TargetMatching, NamesToResolve) {
   EXPECT_EQ(policy_->host_names(), (std::vector<std::string>{"db.internal", "twin.internal"}));

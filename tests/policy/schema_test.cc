@@ -64,6 +64,8 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(properties(spec("Target", "tls")), words(keys::kTls));
   EXPECT_EQ(properties(spec("Target", "credential")), words(keys::kCredential));
   EXPECT_EQ(properties(spec("Target", "auth")), words(keys::kAuth));
+  EXPECT_EQ(properties(spec("Target", "catalogue")), words(keys::kCatalogue));
+  EXPECT_EQ(properties(spec("Target", "catalogue")["properties"]["credential"]), words(keys::kCatalogueCredential));
   EXPECT_EQ(properties(spec("Target", "record")), words(keys::kRecord));
   EXPECT_EQ(properties(spec("Mask", "columns")["items"]), words(keys::kMaskColumn));
   EXPECT_EQ(properties(spec("Mask", "detect")["items"]), words(keys::kMaskDetect));

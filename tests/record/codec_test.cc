@@ -108,6 +108,8 @@ TEST(Payload, EveryTypeComesBack) {
   EXPECT_EQ(decided.effects, decided_body(9, "").effects);
   EXPECT_EQ(decided.outcome, model::Outcome::hold);
   EXPECT_EQ(decided.causes[0].where, "policy.yaml:3:7");
+  const model::OperationDecided alike{.id = 9, .kind = "sql", .outcome = model::Outcome::allow, .same_as = 7};
+  EXPECT_EQ(std::get<model::OperationDecided>(*read_body(2, cbor_of(alike))).same_as, 7u);
   const auto opened = std::get<model::SessionOpened>(*read_body(1, cbor_of(opened_body())));
   EXPECT_EQ(opened.destination.to_string(), "[fd00::1]:5432");
   EXPECT_EQ(opened.principal.process.executable, "/usr/bin/psql");

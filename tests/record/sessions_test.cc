@@ -114,6 +114,32 @@ TEST_F(SessionsTest, Filters) {
   EXPECT_EQ(listed({.id_prefix = "7"}), Ids{});
 }
 
+TEST_F(SessionsTest, WhatAnEntryLeavesToAnotherIsFilledIn) {
+  auto entries = whole_session(session_id(1));
+  const auto full = std::get<model::OperationDecided>(entries[2].body);
+  const model::OperationDecided same{
+      .id = 3, .kind = "sql", .parameters = {"8"}, .outcome = model::Outcome::allow, .same_as = 1};
+  const model::OperationDecided own_text{
+      .id = 4, .kind = "sql", .statement = "select 2", .outcome = model::Outcome::allow, .same_as = 1};
+  const model::OperationDecided lost{.id = 5, .kind = "sql", .outcome = model::Outcome::allow, .same_as = 99};
+  entries.pop_back();
+  for (const auto& body : {same, own_text, lost})
+    entries.push_back({session_id(1), entries.size(), kWall + 1'000'000'000, body});
+  write(entries);
+  auto session = load_session(directory_, session_id(1));
+  ASSERT_TRUE(session);
+  ASSERT_EQ(session->operations.size(), 6u);  // the connection first
+  const model::OperationDecided& filled = session->operations[3].decided;
+  EXPECT_EQ(filled.statement, full.statement);
+  EXPECT_EQ(filled.shape, full.shape);
+  EXPECT_EQ(filled.effects, full.effects);
+  EXPECT_EQ(filled.causes[0].rule, full.causes[0].rule);
+  EXPECT_EQ(filled.masks, full.masks);
+  EXPECT_EQ(filled.parameters, std::vector<std::string>{"8"});
+  EXPECT_EQ(session->operations[4].decided.statement, "select 2");
+  EXPECT_EQ(session->operations[5].decided.statement, "");
+}
+
 TEST_F(SessionsTest, LoadByPrefix) {
   write(whole_session(session_id(1)));
   write(whole_session(session_id(2)));
@@ -205,6 +231,41 @@ TEST_F(SessionsTest, Replay) {
       << text;
   EXPECT_NE(text.find("  ERROR 42501 not allowed: `update`\n"), std::string::npos) << text;
   EXPECT_TRUE(text.ends_with("14:13:20.193 closed: agent closed\n")) << text;
+}
+
+/// A session whose connection and login stay open to its end, with statements that have no rows to tell of.
+TEST_F(SessionsTest, ReplayTellsWhatHappenedWhereThereWereNoRows) {
+  std::vector<model::RecordEntry> entries;
+  const auto add = [&](model::RecordBody body) {
+    entries.push_back({session_id(1), entries.size(), kWall, std::move(body)});
+  };
+  const auto decided = [&](uint32_t id, std::string kind, std::string statement, model::Outcome outcome) {
+    model::OperationDecided body{
+        .id = id, .kind = std::move(kind), .statement = std::move(statement), .outcome = outcome};
+    body.causes = {{"rule", "why", ""}};
+    add(std::move(body));
+  };
+  add(opened_body());
+  decided(0, "connect", "connect 10.0.0.5:5432", model::Outcome::allow);
+  decided(1, "sql", "user=app", model::Outcome::allow);
+  decided(2, "sql", "SELECT 1", model::Outcome::allow);
+  add(model::OperationEnded{.id = 2, .duration_ns = 1'000'000, .tag = "parsed"});
+  decided(3, "sql", "SELECT 2", model::Outcome::allow);
+  decided(4, "connect", "connect 10.0.0.6:5432", model::Outcome::deny);
+  add(model::OperationEnded{.id = 4});
+  add(model::OperationEnded{.id = 3, .duration_ns = 2'000'000, .rows = 5, .error = "agent closed"});
+  add(model::OperationEnded{.id = 1, .duration_ns = 70'000'000, .tag = "logged in", .error = "agent closed"});
+  add(model::OperationEnded{.id = 0, .duration_ns = 71'000'000, .error = "agent closed"});
+  write(entries);
+  std::string text;
+  for (const ReplayStep& step : render_replay(*load_session(directory_, session_id(1)))) text += step.text;
+  EXPECT_EQ(text.find("  0 rows\n"), std::string::npos) << text;
+  for (std::string_view expected :
+       {"connect connect 10.0.0.5:5432\n  ended after 71.0 ms: agent closed\n",
+        "> user=app\n  logged in, ended after 70.0 ms: agent closed\n", "> SELECT 1\n  parsed\n",
+        "> SELECT 2\n  5 rows, ended after 2.0 ms: agent closed  (0 rows of 5 in the record)\n",
+        "connect connect 10.0.0.6:5432\n  deny: rule, why\n"})
+    EXPECT_NE(text.find(expected), std::string::npos) << expected << "in\n" << text;
 }
 
 TEST_F(SessionsTest, PrintingARecordCannotDriveATerminal) {

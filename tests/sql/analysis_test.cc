@@ -26,6 +26,7 @@ Analysis with_catalogue(std::string_view text, Settings settings = {}) {
     const auto& missing = std::get<Missing>(answer);
     EXPECT_FALSE(missing.empty());
     for (const RelationName& name : missing.relations) catalogue.relations[name] = server_relation(name);
+    for (const RelationName& name : missing.behind) catalogue.behind[name] = server_behind(name);
     for (const RelationName& name : missing.functions) catalogue.functions[name] = server_function(name);
     for (const RelationName& name : missing.types) catalogue.types[name] = server_type(name);
     for (const RelationName& name : missing.operators) catalogue.operators[name] = server_operator(name);

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Prints the RelationFacts of a database, one JSON object a line: psql -X -At -f dump_catalogue.sql DB
+-- Prints the facts of a database, one JSON object a line: psql -X -At -f dump_catalogue.sql DB
 -- The same expressions serve a look-up of single names (docs/sql.md says what each field must hold).
 WITH RECURSIVE up AS (
   SELECT inhrelid AS relation, inhparent AS kin FROM pg_inherits
@@ -24,7 +24,7 @@ own AS (
     | CASE WHEN EXISTS (SELECT FROM pg_attrdef a JOIN calls ON classid = 'pg_attrdef'::regclass AND objid = a.oid
              WHERE adrelid = c.oid)
         OR EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
-             WHERE k.conrelid = c.oid OR k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
+             WHERE k.conrelid = c.oid OR k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
         OR EXISTS (SELECT FROM pg_index i JOIN calls ON classid = 'pg_class'::regclass AND objid = i.indexrelid
              WHERE indrelid = c.oid)
       THEN 6 ELSE 0 END AS hidden
@@ -45,6 +45,9 @@ SELECT json_build_object(
   'descendants', COALESCE((SELECT json_agg(kn.nspname || '.' || k.relname) FROM up u JOIN pg_class k
      ON k.oid = u.relation
      JOIN pg_namespace kn ON kn.oid = k.relnamespace WHERE u.kin = c.oid), '[]'),
+  'references', COALESCE((SELECT json_agg(DISTINCT fn.nspname || '.' || f.relname) FROM pg_constraint k
+     JOIN pg_class f ON f.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+     WHERE k.conrelid = c.oid AND k.contype = 'f'), '[]'),
   'sequences', COALESCE((SELECT json_agg(DISTINCT sn.nspname || '.' || s.relname) FROM pg_depend d JOIN pg_class s
      ON s.oid = CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid ELSE d.refobjid END AND s.relkind = 'S'
      JOIN pg_namespace sn ON sn.oid = s.relnamespace
@@ -54,3 +57,92 @@ SELECT json_build_object(
             AND d.deptype = 'i')), '[]'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 'c') AND n.nspname <> 'pg_toast';
+
+-- What lies behind relations (sql::BehindFact).
+WITH RECURSIVE below(top, oid) AS (
+  SELECT c.oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  UNION SELECT b.top, h.inhrelid FROM pg_inherits h JOIN below b ON h.inhparent = b.oid),
+runs(top, bits, what, nsp, name, code) AS (
+  SELECT b.top, CASE WHEN tgtype & 4 <> 0 THEN 2 ELSE 0 END | CASE WHEN tgtype & 16 <> 0 THEN 4 ELSE 0 END
+    | CASE WHEN tgtype & 8 <> 0 THEN 8 ELSE 0 END | CASE WHEN tgtype & 32 <> 0 THEN 16 ELSE 0 END,
+    'trigger ' || tgname, n.nspname, p.proname, CASE WHEN tgqual IS NULL THEN '' ELSE pg_get_triggerdef(t.oid) END
+  FROM below b JOIN pg_trigger t ON tgrelid = b.oid AND NOT tgisinternal JOIN pg_proc p ON p.oid = tgfoid
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+  UNION ALL
+  SELECT b.top, 6, 'default', '', '', pg_get_expr(adbin, adrelid) FROM below b JOIN pg_attrdef ON adrelid = b.oid
+  WHERE pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$'
+  UNION ALL
+  SELECT b.top, 6, 'check', '', '', pg_get_expr(conbin, conrelid) FROM below b JOIN pg_constraint ON conrelid = b.oid
+    AND contype = 'c'
+  UNION ALL
+  SELECT b.top, 6, 'index', '', '', concat_ws(', ', pg_get_expr(indexprs, indrelid), pg_get_expr(indpred, indrelid))
+  FROM below b JOIN pg_index ON indrelid = b.oid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
+  UNION ALL
+  SELECT b.top, 15, 'policy', '', '', concat_ws(', ', pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+  FROM below b JOIN pg_class c ON c.oid = b.oid AND relrowsecurity JOIN pg_policy ON polrelid = b.oid
+  UNION ALL
+  SELECT b.top, 6, 'type', '', '', 'NULL::' || format_type(atttypid, NULL)
+  FROM below b JOIN pg_attribute ON attrelid = b.oid AND attnum > 0 AND NOT attisdropped
+  JOIN pg_type t ON t.oid = atttypid WHERE typtype IN ('c', 'd'))
+SELECT json_build_object('q', 'b', 'schema', CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END,
+  'name', c.relname,
+  'hidden', COALESCE((SELECT bit_or(CASE ev_type WHEN '1' THEN 1 WHEN '2' THEN 4 WHEN '3' THEN 2 ELSE 8 END)
+    FROM below b JOIN pg_rewrite ON ev_class = b.oid WHERE b.top = c.oid AND rulename <> '_RETURN'), 0),
+  'runs', COALESCE((SELECT json_agg(json_build_array(bits, what, nsp, name, code)) FROM runs WHERE top = c.oid), '[]'),
+  'cascades', COALESCE((SELECT json_agg(json_build_array(v.bits, fn.nspname, f.relname, v.removes))
+    FROM below b JOIN pg_constraint k ON confrelid = b.oid AND contype = 'f'
+    CROSS JOIN LATERAL (VALUES (4, confupdtype, false), (8, confdeltype, confdeltype = 'c')) v(bits, does, removes)
+    JOIN pg_class f ON f.oid = conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
+    WHERE b.top = c.oid AND v.does IN ('c', 'n', 'd')), '[]'),
+  'foreign', (SELECT json_build_object('server', srvname, 'handler', p.prosrc, 'options', ftoptions)
+    FROM pg_foreign_table JOIN pg_foreign_server s ON s.oid = ftserver JOIN pg_foreign_data_wrapper w ON w.oid = srvfdw
+    JOIN pg_proc p ON p.oid = fdwhandler WHERE ftrelid = c.oid),
+  'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN (SELECT top FROM below);
+
+-- Routines (sql::Routine), one a line.
+SELECT json_build_object('q', 'f', 'schema', n.nspname, 'name', p.proname, 'owner', pg_get_userbyid(p.proowner),
+  'kind', p.prokind, 'volatility', p.provolatile, 'definer', p.prosecdef, 'language', l.lanname,
+  'library', COALESCE(p.probin, ''), 'settings', COALESCE(p.proconfig, '{}'),
+  'parameters', COALESCE(p.proargnames, '{}'), 'defaults', COALESCE(pg_get_expr(p.proargdefaults, 0), ''),
+  'definition', l.lanname = 'sql' AND p.prosrc = '',
+  'source', CASE WHEN l.lanname = 'sql' AND p.prosrc = '' THEN pg_get_functiondef(p.oid) ELSE p.prosrc END,
+  'types', COALESCE((SELECT json_agg(json_build_array(tn.nspname, t.typname))
+    FROM unnest(COALESCE(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype) u(oid)
+    JOIN pg_type t ON t.oid = u.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace
+    WHERE tn.nspname <> 'pg_catalog' AND t.typtype IN ('d', 'c')), '[]'),
+  'parts', COALESCE((SELECT json_agg(json_build_array(fn.nspname, f.proname)) FROM pg_aggregate a
+    JOIN pg_proc f ON f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+    JOIN pg_namespace fn ON fn.oid = f.pronamespace WHERE a.aggfnoid = p.oid AND fn.nspname <> 'pg_catalog'), '[]'))
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema');
+
+-- Types (sql::TypeFact).
+WITH RECURSIVE made(i, oid) AS (
+  SELECT t.oid, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname <> 'pg_toast'
+  UNION
+  SELECT m.i, x.oid FROM made m JOIN pg_type t ON t.oid = m.oid CROSS JOIN LATERAL (
+    SELECT t.typbasetype UNION ALL SELECT t.typelem UNION ALL SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid
+    UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) x(oid)
+  WHERE x.oid <> 0),
+behind(i, oid) AS (
+  SELECT m.i, f.oid FROM made m JOIN pg_type t ON t.oid = m.oid CROSS JOIN LATERAL
+    unnest(ARRAY[t.typinput::oid, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout]) f(oid)
+  UNION SELECT m.i, castfunc FROM made m JOIN pg_cast ON casttarget = m.oid
+  UNION SELECT m.i, r.f FROM made m JOIN pg_range ON rngtypid = m.oid
+    CROSS JOIN LATERAL unnest(ARRAY[rngcanonical::oid, rngsubdiff]) r(f))
+SELECT json_build_object('q', 't', 'schema', n.nspname, 'name', t.typname,
+  'checks', COALESCE((SELECT json_agg(pg_get_expr(conbin, 0)) FROM made d JOIN pg_constraint ON contypid = d.oid
+    WHERE d.i = t.oid), '[]'),
+  'functions', COALESCE((SELECT json_agg(json_build_array(pn.nspname, p.proname)) FROM behind b
+    JOIN pg_proc p ON p.oid = b.oid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+    WHERE b.i = t.oid AND pn.nspname <> 'pg_catalog'), '[]'))
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname <> 'pg_toast';
+
+-- Operators outside pg_catalog (sql::OperatorFact).
+SELECT json_build_object('q', 'x', 'schema', n.nspname, 'name', o.oprname,
+  'functions', json_agg(json_build_array(pn.nspname, p.proname)))
+FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace JOIN pg_proc p ON p.oid = o.oprcode
+JOIN pg_namespace pn ON pn.oid = p.pronamespace
+WHERE n.nspname <> 'pg_catalog' GROUP BY n.nspname, o.oprname;

@@ -4,7 +4,6 @@
 #include "sallyport/base/limits.h"
 
 #include <gtest/gtest.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -18,16 +17,10 @@
 
 #include "render.h"
 #include "sallyport/sql/analysis.h"
+#include "small_stack.h"
 
 namespace sallyport::sql {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-constexpr size_t kStackBytes = kSanitized ? 8 << 20 : 512 << 10;
 
 Catalogue plain() {
   Catalogue catalogue;
@@ -37,21 +30,6 @@ Catalogue plain() {
 
 Analysis analyse_plain(const std::string& text) {
   return std::get<Analysis>(analyse(text, {}, plain(), NoSessionNames()));
-}
-
-void* run_task(void* task) {
-  (*static_cast<std::function<void()>*>(task))();
-  return nullptr;
-}
-
-void on_small_stack(std::function<void()> task) {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  ASSERT_EQ(pthread_attr_setstacksize(&attributes, kStackBytes), 0);
-  pthread_t thread;
-  ASSERT_EQ(pthread_create(&thread, &attributes, run_task, &task), 0);
-  pthread_join(thread, nullptr);
-  pthread_attr_destroy(&attributes);
 }
 
 std::string repeat(std::string_view piece, size_t count) {
@@ -142,6 +120,13 @@ TEST(Limits, ManyParts) {
   for (int i = 1; i < 3'000; ++i) links.append(", c").append(std::to_string(i));
   for (int i = 0; i < 3'000; ++i) links.append(", 'x'");
   check("literals × columns", links + ")", false);
+}
+
+TEST(Limits, Tokens) {
+  // SELECT, a number, and two tokens more each time.
+  const std::string over = "SELECT 1" + repeat(",1", limits::kSqlTokensMax / 2);
+  EXPECT_EQ(analyse_plain(over).parse_error, "more tokens than the limit");
+  EXPECT_TRUE(analyse_plain("SELECT 1" + repeat(",1", limits::kSqlTokensMax / 2 - 1)).parsed);
 }
 
 TEST(Limits, JustUnder) {

@@ -54,6 +54,10 @@ class FileCatalogue {
     for (std::string line; std::getline(file, line);) {
       if (line.empty() || line[0] != '{') continue;
       json row = json::parse(line);
+      if (row.contains("q")) {
+        other(row);
+        continue;
+      }
       auto fact = std::make_shared<sql::RelationFact>();
       fact->found = true;
       fact->oid = row["oid"];
@@ -64,6 +68,7 @@ class FileCatalogue {
       fact->columns = row["columns"].get<std::vector<std::string>>();
       fact->family = row["family"].get<std::vector<std::string>>();
       fact->descendants = row["descendants"].get<std::vector<std::string>>();
+      fact->references = row["references"].get<std::vector<std::string>>();
       fact->sequences = row["sequences"].get<std::vector<std::string>>();
       catalogue_.relations[{fact->schema, fact->name}] = fact;
     }
@@ -73,31 +78,112 @@ class FileCatalogue {
     sql::Settings settings;
     settings.creation_schema = path.empty() ? "public" : path[0];
     sql::Catalogue catalogue = catalogue_;
-    for (int round = 0; round < 4; ++round) {
+    for (int round = 0; round < 16; ++round) {
       auto answer = sql::analyse(text, settings, catalogue, session);
       if (auto* analysis = std::get_if<sql::Analysis>(&answer)) return std::move(*analysis);
       const auto& missing = std::get<sql::Missing>(answer);
       for (const sql::RelationName& name : missing.relations) catalogue.relations[name] = find(name, path);
-      for (const sql::RelationName& name : missing.functions) catalogue.functions[name] = {};
+      for (const sql::RelationName& name : missing.behind) catalogue.behind[name] = first(behind_, name, path);
+      for (const sql::RelationName& name : missing.functions) catalogue.functions[name] = function(name, path);
+      for (const sql::RelationName& name : missing.types) catalogue.types[name] = first(types_, name, path);
+      for (const sql::RelationName& name : missing.operators) catalogue.operators[name] = operators(name, path);
     }
     return {};
   }
 
  private:
-  std::shared_ptr<const sql::RelationFact> find(const sql::RelationName& name, const std::vector<std::string>& path) {
-    std::vector<std::string> schemas = {name.schema};
-    if (name.schema.empty()) {
-      schemas = {"pg_catalog"};
-      schemas.insert(schemas.end(), path.begin(), path.end());
+  using Path = std::vector<std::string>;
+
+  static Path schemas_of(const sql::RelationName& name, const Path& path) {
+    if (!name.schema.empty()) return {name.schema};
+    Path schemas = {"pg_catalog"};
+    schemas.insert(schemas.end(), path.begin(), path.end());
+    return schemas;
+  }
+
+  template <class Map>
+  static typename Map::mapped_type first(const Map& facts, const sql::RelationName& name, const Path& path) {
+    for (const std::string& schema : schemas_of(name, path)) {
+      auto found = facts.find({schema, name.name});
+      if (found != facts.end()) return found->second;
     }
-    for (const std::string& schema : schemas) {
-      auto found = catalogue_.relations.find({schema, name.name});
-      if (found != catalogue_.relations.end()) return found->second;
+    return {};
+  }
+
+  std::shared_ptr<const sql::RelationFact> find(const sql::RelationName& name, const Path& path) {
+    auto found = first(catalogue_.relations, name, path);
+    return found != nullptr ? found : std::make_shared<sql::RelationFact>();
+  }
+
+  sql::FunctionFact function(const sql::RelationName& name, const Path& path) const {
+    sql::FunctionFact fact;
+    for (const std::string& schema : schemas_of(name, path)) {
+      auto [begin, end] = routines_.equal_range({schema, name.name});
+      for (auto each = begin; each != end; ++each) fact.routines.push_back(each->second);
     }
-    return std::make_shared<sql::RelationFact>();
+    fact.shadowed = !fact.routines.empty();
+    return fact;
+  }
+
+  sql::OperatorFact operators(const sql::RelationName& name, const Path& path) const {
+    sql::OperatorFact fact;
+    for (const std::string& schema : schemas_of(name, path)) {
+      auto found = operators_.find({schema, name.name});
+      if (found == operators_.end()) continue;
+      fact.functions.insert(fact.functions.end(), found->second.functions.begin(), found->second.functions.end());
+    }
+    return fact;
+  }
+
+  static std::vector<sql::RelationName> names_of(const json& pairs) {
+    std::vector<sql::RelationName> names;
+    for (const json& pair : pairs) names.push_back({pair[0], pair[1]});
+    return names;
+  }
+
+  void other(const json& row) {
+    sql::RelationName name{row["schema"], row["name"]};
+    if (row["q"] == "t") types_[name] = {true, row["checks"].get<Path>(), names_of(row["functions"])};
+    if (row["q"] == "b") {
+      auto behind = std::make_shared<sql::BehindFact>();
+      behind->hidden = row["hidden"];
+      behind->definition = row["definition"];
+      for (const json& each : row["runs"]) behind->runs.push_back({each[0], each[1], {each[2], each[3]}, each[4]});
+      for (const json& each : row["cascades"]) behind->cascades.push_back({each[0], {each[1], each[2]}, each[3]});
+      if (row["foreign"].is_object()) {
+        behind->wrapper = row["foreign"]["handler"];
+        behind->server = row["foreign"]["server"];
+        for (const json& option : row["foreign"].value("options", json::array()))
+          if (option.get<std::string>().starts_with("filename=")) behind->file = option.get<std::string>().substr(9);
+      }
+      behind_[name] = std::move(behind);
+    }
+    if (row["q"] == "x") operators_[name] = {names_of(row["functions"])};
+    if (row["q"] != "f") return;
+    auto routine = std::make_shared<sql::Routine>();
+    routine->schema = name.schema;
+    routine->name = name.name;
+    routine->owner = row["owner"];
+    routine->kind = row["kind"].get<std::string>()[0];
+    routine->volatility = row["volatility"].get<std::string>()[0];
+    routine->security_definer = row["definer"];
+    routine->language = row["language"];
+    routine->source = row["source"];
+    routine->definition = row["definition"];
+    routine->library = row["library"];
+    routine->defaults = row["defaults"];
+    routine->settings = row["settings"].get<Path>();
+    routine->parameters = row["parameters"].get<Path>();
+    routine->parts = names_of(row["parts"]);
+    routine->types = names_of(row["types"]);
+    routines_.emplace(name, std::move(routine));
   }
 
   sql::Catalogue catalogue_;
+  std::multimap<sql::RelationName, std::shared_ptr<const sql::Routine>> routines_;
+  std::map<sql::RelationName, std::shared_ptr<const sql::BehindFact>> behind_;
+  std::map<sql::RelationName, sql::TypeFact> types_;
+  std::map<sql::RelationName, sql::OperatorFact> operators_;
 };
 
 bool names(const sql::Analysis& analysis, const std::string& object) {

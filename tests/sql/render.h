@@ -21,11 +21,12 @@ inline std::string render(const model::Effect& effect) {
   line.append(" ").append(kAccess[static_cast<size_t>(effect.access)]);
   if (effect.kind != model::ObjectKind::relation) line.append(" ").append(kind_word(effect.kind));
   if (!effect.object.empty()) line.append(" ").append(effect.object);
-  if (effect.columns.empty() && !effect.all_columns) return line;
+  std::string through = effect.through.empty() ? "" : " through " + effect.through;
+  if (effect.columns.empty() && !effect.all_columns) return line.append(through);
   line.append("(");
   for (const std::string& column : effect.columns) line.append(line.back() == '(' ? "" : ",").append(column);
   if (effect.all_columns) line.append(line.back() == '(' ? "*" : ",*");
-  return line.append(")");
+  return line.append(")").append(through);
 }
 
 inline std::string render(const Statement& statement) {

@@ -22,6 +22,7 @@ std::shared_ptr<const RelationFact> server_relation(const RelationName& name);
 
 // tables_routine.cc
 const std::vector<Row>& routine_rows();  ///< with the catalogue: what functions, types and operators run
+std::shared_ptr<const BehindFact> server_behind(const RelationName& name);
 FunctionFact server_function(const RelationName& name);
 TypeFact server_type(const RelationName& name);
 OperatorFact server_operator(const RelationName& name);

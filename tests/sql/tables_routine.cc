@@ -79,6 +79,12 @@ END outer)"));
   Routine defaulted = code("defaulted", "sql", "SELECT k", {"k"});
   defaulted.defaults = "app.name_of(1)";
   add(defaulted);
+  Routine cross = code("crosstab", "c", "crosstab");
+  cross.library = "$libdir/tablefunc";
+  add(cross);
+  cross.name = "connectby";
+  cross.source = "connectby_text";
+  add(cross);
   add(code("eq_noisy", "sql", "SELECT true FROM public.orders"));
   add(code("abs", "sql", "SELECT 1 FROM public.orders"));
   add(code("check_me", "sql", "SELECT ssn IS NULL FROM public.customers"));
@@ -127,10 +133,17 @@ const std::vector<Row>& routine_rows() {
       {"SELECT app.not_plpgsql()", "call execute function app.not_plpgsql; unknown execute function app.not_plpgsql"},
       {"SELECT app.itself()", "call execute function app.itself; select read public.orders"},
       {"SELECT app.snake()", "call execute function app.snake; unknown execute function app.snake"},
-      {"SELECT app.definer()", "call execute function app.definer; select read public.customers(ssn)"},
+      {"SELECT app.definer()",
+       "call execute function app.definer; select read public.customers(ssn) through app.definer"},
       {"SELECT app.atomic(1)", "call execute function app.atomic; select read public.customers(id,name)"},
       {"SELECT app.native()", "call execute function app.native; unknown execute function app.native"},
       {"SELECT app.native_pure()", "call execute function app.native_pure"},
+      {"SELECT * FROM app.crosstab('SELECT id, amount FROM public.orders') AS (a int)",
+       "call execute function app.crosstab; select read public.orders(amount,id)"},
+      {"SELECT app.crosstab(name) FROM customers",
+       "select read public.customers(name); call execute function app.crosstab; unknown execute function app.crosstab"},
+      {"SELECT app.connectby('public.orders', 'id', 'customer_id', '1', 0)",
+       "call execute function app.connectby; select read public.orders(customer_id,id)"},
       {"SELECT app.total(id) FROM orders",
        "select read public.orders(id); call execute function app.total; call execute function app.name_of; select read "
        "public.customers(id,name)"},
@@ -161,6 +174,10 @@ const std::vector<Row>& routine_rows() {
       {"DO $$ DECLARE r record; BEGIN FOR r IN SELECT id FROM public.orders LOOP EXECUTE 'SELECT ' || r.id; END LOOP; "
        "END $$",
        "select read public.orders(id); unknown execute other do block"},
+      {"DO $$ BEGIN CREATE TEMP TABLE fresh (x int); PERFORM x FROM fresh; END $$",
+       "create write pg_temp.fresh; select read pg_temp.fresh(x)"},
+      {"DO $$ BEGIN IF false THEN CREATE TEMP TABLE customers (ssn text); END IF; PERFORM ssn FROM customers; END $$",
+       "create write pg_temp.customers; unknown read customers(ssn,*)"},
       {"DO LANGUAGE plpython3u 'pass'", "unknown execute other do block"},
   };
   return rows;

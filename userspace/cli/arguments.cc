@@ -32,6 +32,7 @@ class Parser {
   void add_state_verbs();
   void add_policy();
   void add_mask();
+  void add_schema(CLI::App& verb);
   void add_sessions();
   void add_completion();
   int start_daemon();
@@ -117,6 +118,11 @@ void Parser::add_state_verbs() {
   doctor.add_option("--state", doctor_.state, "folder of records")->capture_default_str();
 }
 
+void Parser::add_schema(CLI::App& verb) {
+  verb.add_option("--schema", policy_.schema, "what names mean: a file of CREATE statements or of pg_dump, or `live`");
+  verb.add_option("--dsn", policy_.dsn, "for --schema live: where pg_dump asks; else PGHOST and its kin count");
+}
+
 void Parser::add_policy() {
   CLI::App& group =
       add(app_, "policy", "write, check, test and explain policy", "sallyport policy check ./policy", nullptr);
@@ -133,6 +139,7 @@ void Parser::add_policy() {
   CLI::App& test = add(group, "test", "run the *.test.yaml of a folder", "sallyport policy test ./policy",
                        [this] { return run_policy_test(common_, policy_); });
   test.add_option("path,--policy", policy_.path, "folder or file")->capture_default_str();
+  add_schema(test);
   CLI::App& explain =
       add(group, "explain", "say what policy makes of a statement, and why",
           "sallyport policy explain --policy ./policy --agent billing-bot --target invoices-db 'SELECT 1'",
@@ -141,6 +148,7 @@ void Parser::add_policy() {
   explain.add_option("--agent", policy_.agent)->required();
   explain.add_option("--target", policy_.target)->required();
   explain.add_option("statement", policy_.sql, "SQL text")->required();
+  add_schema(explain);
   add(group, "reload", "make the daemon read its policy now", "sudo sallyport policy reload",
       [this] { return run_policy_reload(common_); });
 }

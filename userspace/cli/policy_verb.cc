@@ -8,13 +8,13 @@
 
 #include "cli/output.h"
 #include "cli/policy_files.h"
+#include "cli/schema_source.h"
 #include "cli/verbs.h"
 #include "sallyport/base/clock.h"
 #include "sallyport/control/client.h"
 #include "sallyport/mask/detector_set.h"
 #include "sallyport/policy/author.h"
 #include "sallyport/policy/explain.h"
-#include "sallyport/sql/analysis.h"
 
 namespace sallyport::cli {
 namespace {
@@ -49,22 +49,6 @@ std::shared_ptr<const policy::Policy> load_or_report(const PolicyFiles& files) {
 
 std::string plural(size_t count, std::string_view word) {
   return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
-}
-
-/// What a text does where every relation is a plain table, as no server can be asked.
-Result<std::vector<model::Effect>> effects_of(std::string_view text) {
-  sql::Catalogue plain;
-  plain.assume_plain = true;
-  const auto answer = sql::analyse(text, {}, plain, sql::NoSessionNames{});
-  const auto* analysis = std::get_if<sql::Analysis>(&answer);
-  if (analysis == nullptr) return fail("the statement cannot be told without a server");
-  std::vector<model::Effect> effects;
-  for (const sql::Statement& statement : analysis->statements) {
-    for (const model::Effect& effect : statement.effects) {
-      if (std::ranges::find(effects, effect) == effects.end()) effects.push_back(effect);
-    }
-  }
-  return effects;
 }
 
 /// The agent and target must be in policy: an unknown name would only explain itself.
@@ -131,8 +115,14 @@ int run_policy_test(const Common& common, const PolicyArguments& arguments) {
     print_error(files.error());
     return kUsage;
   }
+  const auto schema = SchemaSource::open(arguments.schema, arguments.dsn);
+  if (!schema) {
+    print_error(schema.error());
+    return kUsage;
+  }
   const auto policy = load_or_report(*files);
   if (!policy) return kFound;
+  const auto effects_of = [&](std::string_view text) { return schema->effects(text); };
   std::vector<policy::TestResult> results;
   for (const policy::Source& tests : files->tests) {
     auto ran = policy::run_tests(*policy, tests, effects_of, read_clocks().wall_ns);
@@ -163,10 +153,15 @@ int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
     print_error(files.error());
     return kUsage;
   }
+  const auto schema = SchemaSource::open(arguments.schema, arguments.dsn);
+  if (!schema) {
+    print_error(schema.error());
+    return kUsage;
+  }
   const auto policy = load_or_report(*files);
   if (!policy) return kFound;
   const auto names = known(*policy, arguments);
-  auto effects = names ? effects_of(arguments.sql) : std::unexpected(names.error());
+  auto effects = names ? schema->effects(arguments.sql) : std::unexpected(names.error());
   if (!effects) {
     print_error(effects.error());
     return kUsage;
@@ -180,7 +175,7 @@ int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
     print_json(policy::explain_json(decision, operation));
   } else {
     print(policy::explain_text(decision, operation));
-    print("note: no server was asked; relations are taken as plain tables, unqualified names as in schema public\n");
+    print(schema->note());
   }
   return decision.outcome == model::Outcome::allow ? kDone : kFound;
 }

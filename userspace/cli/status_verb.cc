@@ -22,6 +22,20 @@ std::string list_text(const json& object, const char* key) {
   return out;
 }
 
+/// "db: side connection to 10.0.0.5:5432, database shop (validated 0.3 s ago)"
+std::string catalogue_text(const json& each) {
+  std::string out = text_of(each, "target") + ": " + text_of(each, "way");
+  if (!each.value("configured", false)) return out;
+  if (!each.contains("server")) return out + " (made when a session asks)";
+  const std::string where = text_of(each, "server") + ", database " + text_of(each, "database");
+  if (const std::string error = each.value("error", ""); !error.empty()) {
+    const std::string hint = each.value("hint", "");
+    return out + " (side connection to " + where + ": " + error + (hint.empty() ? ")" : "; " + hint + ")");
+  }
+  if (!each.contains("validated_ms_ago")) return out + " (side connection to " + where + " is being made)";
+  return out + fmt::format(" to {} (validated {:.1f} s ago)", where, each.value("validated_ms_ago", 0.0) / 1000);
+}
+
 void print_status(const json& status) {
   auto line = [](std::string_view name, const std::string& value) { print(fmt::format("{:<10}{}\n", name, value)); };
   line("version", text_of(status, "version"));
@@ -35,7 +49,12 @@ void print_status(const json& status) {
   if (const std::string error = text_of(policy, "error"); error != "-") line("", "last reload failed: " + error);
   line("workloads", text_of(status, "workloads"));
   line("flows", text_of(status, "flows"));
+  std::string label = "catalogue";
+  for (const json& each : status.value("catalogues", json::array()))
+    line(std::exchange(label, ""), catalogue_text(each));
   line("records", text_of(status, "records"));
+  if (const std::string error = text_of(status, "record_error"); error != "-")
+    line("", "cannot be written, agents are refused: " + error);
 }
 
 }  // namespace
@@ -52,7 +71,8 @@ int run_status(const Common& common) {
     print_status(*status);
   }
   const json policy = status->value("policy", json::object());
-  return policy.value("loaded", false) && text_of(policy, "error") == "-" ? kDone : kFound;
+  const bool well = text_of(policy, "error") == "-" && text_of(*status, "record_error") == "-";
+  return policy.value("loaded", false) && well ? kDone : kFound;
 }
 
 int run_agents(const Common& common) {

@@ -23,8 +23,53 @@ json ControlHandler::status() {
           {"policy", policy()},
           {"workloads", workloads_.list().size()},
           {"flows", registry_.count()},
+          {"catalogues", catalogues()},
           {"records", record_directory_},
+          {"record_error", record_error()},
           {"kernel", std::move(counters)}};
+}
+
+/// What a worker met when it wrote; before any has written again, whether there is a directory at all.
+std::string ControlHandler::record_error() const {
+  std::string trouble = record_health_.trouble();
+  if (trouble.empty() && access(record_directory_.c_str(), W_OK | X_OK) != 0)
+    trouble = fail_errno(record_directory_).error().what;
+  return trouble;
+}
+
+/// For each Target, who says what names mean there: a side connection, or each session's own.
+json ControlHandler::catalogues() {
+  json out = json::array();
+  const auto facts = policy_.facts();
+  if (!facts) return out;
+  const int64_t now_ns = read_clocks().monotonic_ns;
+  const auto known = catalogues_.status();
+  for (const policy::Target& target : facts->policy->targets()) {
+    const bool configured = !target.catalogue_credential_file.empty();
+    size_t found = 0;
+    for (const node::CatalogueStatus& each : known) {
+      // Those of an older policy stay until they have been idle for a while.
+      if (!configured || each.id.target != target.name || each.id.credential_file != target.catalogue_credential_file ||
+          each.id.tls_mode != target.tls_mode || each.id.ca_file != target.tls_ca_file)
+        continue;
+      ++found;
+      const bool in_use = each.validated_ns != 0 && each.trouble.what.empty();
+      out.push_back({{"target", target.name},
+                     {"configured", true},
+                     {"way", in_use ? "side connection" : "agent's connection"},
+                     {"server", each.id.server.to_string()},
+                     {"database", each.id.database},
+                     {"names", each.names},
+                     {"error", each.trouble.what},
+                     {"hint", each.trouble.hint}});
+      if (each.validated_ns != 0) out.back()["validated_ms_ago"] = (now_ns - each.validated_ns) / kNanosPerMilli;
+    }
+    if (found != 0) continue;
+    out.push_back({{"target", target.name},
+                   {"configured", configured},
+                   {"way", configured ? "side connection" : "agent's connection"}});
+  }
+  return out;
 }
 
 json ControlHandler::agents() {

@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/policy_store.h"
+#include "daemon/record_health.h"
 #include "daemon/workloads.h"
 #include "sallyport/control/server.h"
+#include "sallyport/node/catalogues.h"
 #include "sallyport/node/flow_registry.h"
 
 namespace sallyport::daemon {
@@ -16,11 +18,14 @@ class ControlHandler final : public control::Handler {
  public:
   /// All outlive this. `record_directory`: where the sessions are.
   ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, Workloads& workloads, node::FlowRegistry& registry,
-                 kernel::LevelReport level, std::string record_directory)
+                 const node::Catalogues& catalogues, RecordHealth& record_health, kernel::LevelReport level,
+                 std::string record_directory)
       : kernel_(kernel),
         policy_(policy),
         workloads_(workloads),
         registry_(registry),
+        catalogues_(catalogues),
+        record_health_(record_health),
         level_(std::move(level)),
         record_directory_(std::move(record_directory)) {}
 
@@ -38,10 +43,15 @@ class ControlHandler final : public control::Handler {
   Result<nlohmann::json> session(const std::string& id, uint64_t from, uint32_t limit) override;
 
  private:
+  nlohmann::json catalogues();
+  std::string record_error() const;
+
   kernel::Kernel& kernel_;
   PolicyStore& policy_;
   Workloads& workloads_;
   node::FlowRegistry& registry_;
+  const node::Catalogues& catalogues_;
+  RecordHealth& record_health_;
   const kernel::LevelReport level_;
   const std::string record_directory_;
   const int64_t started_wall_ns_ = read_clocks().wall_ns;

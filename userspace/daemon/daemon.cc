@@ -17,6 +17,7 @@
 #include "daemon/worker_thread.h"
 #include "flow/postgres/postgres_layer.h"
 #include "sallyport/base/log.h"
+#include "sallyport/edges/catalogue.h"
 
 namespace sallyport::daemon {
 namespace {
@@ -71,9 +72,12 @@ class Node {
   node::CancelKeys cancel_keys_;
   node::LimitCounters limits_;
   node::Holds holds_{[this](model::FlowId flow, flow::Answered answered) { return post(flow, std::move(answered)); }};
+  RecordHealth record_health_;
   std::unique_ptr<node::CertificateAuthority> authority_;
   std::unique_ptr<PolicyStore> policy_;
+  node::Catalogues catalogues_;
   std::unique_ptr<FlowServices> services_;
+  std::unique_ptr<edges::SideConnections> side_connections_;
   std::unique_ptr<NodeParts> parts_;
   std::unique_ptr<Workloads> workloads_;
   std::mutex workers_mutex_;  ///< of the list: changes of policy are told from other threads
@@ -93,13 +97,18 @@ Result<> Node::start() {
   authority_ = std::move(*authority);
 
   policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { tell_workers(); });
-  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, limits_, host_name());
+  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, limits_, catalogues_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
-  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_});
+  auto side = edges::SideConnections::start(
+      catalogues_, [this](const std::string& file) { return services_->credentials().find(file); });
+  if (!side) return std::unexpected(side.error());
+  side_connections_ = std::move(*side);
+  parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_,
+                             record_health_});
   if (auto started = start_workers(); !started) return started;
 
-  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, level_,
-                                              options_.state_dir + "/records");
+  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, catalogues_, record_health_,
+                                              level_, options_.state_dir + "/records");
   control::ServerOptions server{.roles = options_.roles};
   server.socket_path = options_.control_socket.empty() ? options_.run_dir + "/control.sock" : options_.control_socket;
   auto serving = control::Server::start(server, *handler_);

@@ -24,11 +24,12 @@ std::string strong_random(size_t count) {
 }  // namespace
 
 FlowServices::FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
-                           node::LimitCounters& limits, std::string node_name)
+                           node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name)
     : policy_(policy),
       registry_(registry),
       cancel_keys_(cancel_keys),
       limits_(limits),
+      catalogues_(catalogues),
       credentials_(geteuid()),
       node_name_(std::move(node_name)),
       node_secret_(strong_random(32)) {}
@@ -81,8 +82,12 @@ void FlowServices::add_cancel_key(const flow::Origin& origin, uint32_t pid, std:
   if (!added) spdlog::warn("flow {}: its queries cannot be cancelled: {}", origin.id, added.error().what);
 }
 
-bool FlowServices::owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) {
-  return cancel_keys_.find(canceller.principal.agent, canceller.destination, pid, key).has_value();
+std::optional<std::string> FlowServices::target_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
+                                                              std::string_view key) {
+  const auto flow = cancel_keys_.find(canceller.principal.agent, canceller.destination, pid, key);
+  const auto live = flow ? registry_.find(*flow) : std::nullopt;
+  if (!live) return std::nullopt;
+  return live->target;
 }
 
 void FlowServices::describe(model::FlowId flow, const model::SessionId& session, std::string_view target,

@@ -9,6 +9,7 @@
 #include "daemon/policy_store.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/node/cancel_keys.h"
+#include "sallyport/node/catalogues.h"
 #include "sallyport/node/credentials.h"
 #include "sallyport/node/flow_registry.h"
 #include "sallyport/node/limit_counters.h"
@@ -19,7 +20,7 @@ class FlowServices final : public flow::Services {
  public:
   /// All outlive this.
   FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
-               node::LimitCounters& limits, std::string node_name);
+               node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name);
 
   std::shared_ptr<const flow::Facts> facts() override { return policy_.facts(); }
   std::string random_bytes(size_t count) override;
@@ -33,8 +34,17 @@ class FlowServices final : public flow::Services {
                             uint64_t need, const Now& now) override;
   void give_back(const flow::Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
                  const Now& now) override;
+  std::shared_ptr<const flow::SharedCatalogue> shared_catalogue(const flow::CatalogueId& id, const Now& now) override {
+    return catalogues_.look(id, now.monotonic_ns);
+  }
+  void want_shared(const flow::CatalogueId& id, const flow::SearchPath& path, const sql::Missing& names) override {
+    catalogues_.want(id, path, names);
+  }
   void add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) override;
-  bool owns_cancel_key(const flow::Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<std::string> target_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
+                                                  std::string_view key) override;
+  /// For the side connections, which read theirs the same way.
+  node::Credentials& credentials() { return credentials_; }
   void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
                 std::string_view protocol) override;
 
@@ -43,6 +53,7 @@ class FlowServices final : public flow::Services {
   node::FlowRegistry& registry_;
   node::CancelKeys& cancel_keys_;
   node::LimitCounters& limits_;
+  node::Catalogues& catalogues_;
   node::Credentials credentials_;
   const std::string node_name_;
   const Secret node_secret_;

@@ -32,6 +32,8 @@ Result<std::unique_ptr<WorkerThread>> WorkerThread::start(unsigned index, NodePa
   auto sink = record::make_file_sink({.directory = record_directory, .worker = fmt::format("w{}", index)});
   if (!sink) return std::unexpected(sink.error());
   out->recorder_.sink = std::move(*sink);
+  out->recorder_.health = &parts.record_health;
+  out->recorder_.worker = index;
   auto worker = net::Worker::make(*out);
   if (!worker) return std::unexpected(worker.error());
   out->worker_ = std::move(*worker);
@@ -44,6 +46,7 @@ Result<void> WorkerThread::SinkRecorder::flush() {
   auto flushed = sink->flush();
   if (!flushed && !failing) spdlog::error("the record cannot be written, agents are refused: {}", flushed.error().what);
   if (flushed && failing) spdlog::info("the record can be written again");
+  if (failing != !flushed) health->report(worker, flushed ? "" : flushed.error().what);
   failing = !flushed;
   return flushed;
 }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "daemon/flow_services.h"
+#include "daemon/record_health.h"
 #include "daemon/workloads.h"
 #include "flow/front/front.h"
 #include "sallyport/net/worker.h"
@@ -26,6 +27,7 @@ struct NodeParts {
   node::Holds& holds;
   node::LimitCounters& limits;
   node::CertificateAuthority& authority;
+  RecordHealth& record_health;
   Workloads* workloads = nullptr;  ///< set before the first listener is served
 };
 
@@ -44,6 +46,8 @@ class WorkerThread final : net::Services {
     std::unique_ptr<record::Sink> sink;
     Result<void> append(const model::RecordEntry& entry) override { return sink->append(entry); }
     Result<void> flush() override;
+    RecordHealth* health = nullptr;
+    unsigned worker = 0;
     bool failing = false;  ///< said in the log already
   };
 

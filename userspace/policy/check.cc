@@ -34,23 +34,49 @@ void check_reference(const ByName& known, const Reference& reference, std::strin
                  words.empty() ? fmt::format("there is no {} at all", kind) : meant(reference.name, words));
 }
 
-/// Two agents must not be told by the same workload, nor one target's host be another's.
+/// Whether every name that `narrow` lists stands in `wide` as well; an empty list is all names.
+bool within(const std::vector<std::string>& narrow, const std::vector<std::string>& wide) {
+  return wide.empty() || (!narrow.empty() && std::ranges::all_of(narrow, [&](const std::string& name) {
+           return std::ranges::find(wide, name) != wide.end();
+         }));
+}
+
+bool within(const Target& narrow, const Target& wide) {
+  return narrow.protocol == wide.protocol && within(narrow.databases, wide.databases) &&
+         within(narrow.users, wide.users);
+}
+
+/// A second Target with the same host: told apart by database and user, or not at all.
+void check_same_host(const Target& first, const HostPattern& first_host, const Target& second,
+                     const HostPattern& second_host, Findings& findings) {
+  const std::string both =
+      fmt::format("`{}` is listed twice: in Target `{}` and Target `{}`", second_host.text, first.name, second.name);
+  const std::string place = fmt::format("the other one stands at {}", first_host.where.to_string());
+  if (&first == &second) return findings.error(second_host.where, both, place);
+  if (first.protocol != second.protocol || (within(first, second) && within(second, first)))
+    return findings.error(second_host.where, both, place + "; give them `databases` or `users` that differ");
+  for (const auto& [narrow, wide] : {std::pair(&first, &second), std::pair(&second, &first)})
+    if (within(*narrow, *wide))
+      findings.warning(second_host.where,
+                       fmt::format("Target `{}` is never chosen at `{}`: what it lists fits Target `{}` as well",
+                                   narrow->name, second_host.text, wide->name),
+                       fmt::format("give `{}` `databases` or `users` without those of `{}`", wide->name, narrow->name));
+}
+
+/// Two agents must not be told by the same workload, nor two targets be one.
 void check_ambiguity(const Documents& documents, Findings& findings) {
   ByName exec, cgroups;
   for (const Agent& agent : documents.agents) {
     for (const ExecWorkload& w : agent.exec) add_unique(exec, w.name, w.where, "workload exec", findings);
     for (const CgroupWorkload& w : agent.cgroups) add_unique(cgroups, w.path, w.where, "workload cgroup", findings);
   }
-  std::map<std::tuple<std::string_view, model::Prefix, uint16_t>, std::pair<const Target*, const Place*>> hosts;
+  using Listed = std::vector<std::pair<const Target*, const HostPattern*>>;
+  std::map<std::tuple<std::string_view, model::Prefix, uint16_t>, Listed> hosts;
   for (const ParsedTarget& parsed : documents.targets) {
     for (const HostPattern& host : parsed.target.hosts) {
-      const auto [other, fresh] =
-          hosts.try_emplace({host.name, host.prefix, host.port}, std::pair(&parsed.target, &host.where));
-      if (fresh) continue;
-      findings.error(host.where,
-                     fmt::format("`{}` is listed twice: in Target `{}` and Target `{}`", host.text,
-                                 other->second.first->name, parsed.target.name),
-                     fmt::format("the other one stands at {}", other->second.second->to_string()));
+      Listed& same = hosts[{host.name, host.prefix, host.port}];
+      for (const auto& [target, place] : same) check_same_host(*target, *place, parsed.target, host, findings);
+      same.emplace_back(&parsed.target, &host);
     }
   }
 }

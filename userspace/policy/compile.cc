@@ -94,8 +94,12 @@ class PhaseBuilder {
     const auto names = mask_names(at_ns);
     for (const Mask& mask : compiled_.masks) {
       if (!names.contains(mask.name)) continue;
-      for (const model::ColumnMask& column : mask.columns)
-        keep_strictest(columns.try_emplace({column.relation, column.column}, column).first->second, column);
+      for (const model::ColumnMask& column : mask.columns) {
+        model::ColumnMask& kept = columns.try_emplace({column.relation, column.column}, column).first->second;
+        const bool predicates = kept.predicates && column.predicates;
+        keep_strictest(kept, column);
+        kept.predicates = predicates;
+      }
       for (const model::DetectMask& found : mask.detect) detect.add(found);
     }
     model::Obligations out;

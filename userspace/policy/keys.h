@@ -21,86 +21,38 @@ inline constexpr std::array<Word, 2> kExec = {"name", "users"};
 inline constexpr std::array<Word, 2> kLoopback = {"local", "divert"};
 inline constexpr std::array<Word, 3> kLevels = {"observe", "guarded", "enforce"};
 
-inline constexpr std::array<Word, 9> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
-                                                "credential", "auth",  "masks",     "record"};
+inline constexpr std::array<Word, 10> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
+                                                 "credential", "auth",  "catalogue", "masks", "record"};
 inline constexpr std::array<Word, 1> kProtocols = {"postgres"};
 inline constexpr std::array<Word, 3> kTls = {"mode", "ca", "agent"};
 inline constexpr std::array<Word, 6> kTlsModes = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
 inline constexpr std::array<Word, 3> kAgentTls = {"off", "allow", "require"};
 inline constexpr std::array<Word, 2> kCredential = {"file", "verifier"};
 inline constexpr std::array<Word, 1> kAuth = {"min"};
+inline constexpr std::array<Word, 1> kCatalogue = {"credential"};
+inline constexpr std::array<Word, 1> kCatalogueCredential = {"file"};
 inline constexpr std::array<Word, 4> kAuthMethods = {"none", "password", "md5", "scram-sha-256"};
 inline constexpr std::array<Word, 1> kRecord = {"rows"};
 
 inline constexpr std::array<Word, 3> kMask = {"columns", "detect", "keys"};
-inline constexpr std::array<Word, 2> kMaskColumn = {"column", "with"};
+inline constexpr std::array<Word, 3> kMaskColumn = {"column", "with", "predicates"};
+inline constexpr std::array<Word, 2> kPredicates = {"refuse", "allow"};
 inline constexpr std::array<Word, 4> kMaskDetect = {"type", "with", "minScore", "regions"};
 inline constexpr std::array<Word, 2> kMaskKey = {"name", "file"};
 inline constexpr std::array<Word, 1> kDetector = {"patterns"};
 inline constexpr std::array<Word, 6> kPattern = {"keywords", "pattern", "ignoreCase", "minEntropy", "score", "context"};
 inline constexpr std::array<Word, 2> kSwitch = {"false", "true"};
 /// mask::detector_types(), sorted.
-inline constexpr std::array<Word, 61> kDetectors = {"api-key",
-                                                    "au-abn",
-                                                    "au-acn",
-                                                    "au-medicare",
-                                                    "au-tfn",
-                                                    "br-cnpj",
-                                                    "br-cpf",
-                                                    "ca-sin",
-                                                    "crypto-address",
-                                                    "de-handelsregister",
-                                                    "de-health-insurance",
-                                                    "de-id-card",
-                                                    "de-lanr",
-                                                    "de-passport",
-                                                    "de-social-security",
-                                                    "de-tax-id",
-                                                    "de-tax-number",
-                                                    "de-vat-id",
-                                                    "email",
-                                                    "es-nie",
-                                                    "es-nif",
-                                                    "fi-identity-code",
-                                                    "iban",
-                                                    "in-aadhaar",
-                                                    "in-gstin",
-                                                    "in-pan",
-                                                    "in-vehicle",
-                                                    "in-voter",
-                                                    "ip-address",
-                                                    "it-fiscal-code",
-                                                    "it-vat-code",
-                                                    "jwt",
-                                                    "kr-brn",
-                                                    "kr-driver-license",
-                                                    "kr-frn",
-                                                    "kr-rrn",
-                                                    "mac-address",
-                                                    "ng-nin",
-                                                    "ng-vehicle",
-                                                    "payment-card",
-                                                    "phone",
-                                                    "pl-pesel",
-                                                    "private-key",
-                                                    "se-organisationsnummer",
-                                                    "se-personnummer",
-                                                    "sg-nric",
-                                                    "sg-uen",
-                                                    "th-tnin",
-                                                    "tr-license-plate",
-                                                    "tr-national-id",
-                                                    "uk-driving-licence",
-                                                    "uk-nhs",
-                                                    "uk-nino",
-                                                    "uk-vehicle",
-                                                    "url",
-                                                    "us-aba-routing",
-                                                    "us-itin",
-                                                    "us-mbi",
-                                                    "us-npi",
-                                                    "us-ssn",
-                                                    "za-id"};
+inline constexpr std::array<Word, 61> kDetectors = {  // clang-format off
+    "api-key", "au-abn", "au-acn", "au-medicare", "au-tfn", "br-cnpj", "br-cpf", "ca-sin", "crypto-address",
+    "de-handelsregister", "de-health-insurance", "de-id-card", "de-lanr", "de-passport", "de-social-security",
+    "de-tax-id", "de-tax-number", "de-vat-id", "email", "es-nie", "es-nif", "fi-identity-code", "iban", "in-aadhaar",
+    "in-gstin", "in-pan", "in-vehicle", "in-voter", "ip-address", "it-fiscal-code", "it-vat-code", "jwt", "kr-brn",
+    "kr-driver-license", "kr-frn", "kr-rrn", "mac-address", "ng-nin", "ng-vehicle", "payment-card", "phone",
+    "pl-pesel", "private-key", "se-organisationsnummer", "se-personnummer", "sg-nric", "sg-uen", "th-tnin",
+    "tr-license-plate", "tr-national-id", "uk-driving-licence", "uk-nhs", "uk-nino", "uk-vehicle", "url",
+    "us-aba-routing", "us-itin", "us-mbi", "us-npi", "us-ssn", "za-id"};
+// clang-format on
 inline constexpr std::array<Word, 5> kStrategies = {"redact", "partial", "hash", "null", "fixed"};
 inline constexpr std::array<Word, 3> kStrategyMaps = {"partial", "hash", "fixed"};
 inline constexpr std::array<Word, 1> kPartial = {"keepLast"};

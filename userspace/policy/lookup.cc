@@ -40,6 +40,19 @@ std::optional<int> fit(const HostPattern& host, const model::Endpoint& destinati
   return 128;
 }
 
+bool lists(const std::vector<Pattern>& patterns, model::ObjectKind kind, const std::string& name) {
+  const model::Effect effect{.statement_class = std::string(kStartupClass), .kind = kind, .object = name};
+  const SqlEffect sql(effect);
+  return patterns.empty() || std::ranges::any_of(patterns, [&](const Pattern& p) { return p.matches(sql.parts()); });
+}
+
+bool is_selected(const TargetSelector& selector, const Target& target, const TargetRules& rules) {
+  if (!selector.name.empty()) return target.name == selector.name;
+  if (selector.user.empty()) return false;  // nothing was said yet
+  return lists(rules.databases, model::ObjectKind::database, selector.database) &&
+         lists(rules.users, model::ObjectKind::role, selector.user);
+}
+
 }  // namespace
 
 std::string_view to_string(Level level) { return keys::kLevels[static_cast<size_t>(level)]; }
@@ -96,24 +109,35 @@ std::vector<std::string> Policy::host_names() const {
   return {names.begin(), names.end()};
 }
 
-TargetMatch Policy::match_target(const model::Endpoint& destination, const HostAddresses& resolved) const {
-  TargetMatch best;
+std::string TargetMatch::names() const {
+  std::string out = target ? fmt::format("`{}`", target->name) : "";
+  for (const Target* other : others) out += fmt::format(" and `{}`", other->name);
+  return out;
+}
+
+TargetMatch Policy::match_target(const model::Endpoint& destination, const HostAddresses& resolved,
+                                 const TargetSelector& selector) const {
+  std::vector<std::pair<const Target*, const HostPattern*>> best;
   int best_fit = -1;
   for (const Target& target : compiled_->targets) {
     for (const HostPattern& host : target.hosts) {
       const auto found = fit(host, destination, resolved);
       if (!found || *found < best_fit) continue;
-      if (*found > best_fit) {
-        best = {&target, &host, nullptr};
-        best_fit = *found;
-      } else if (best.target != &target) {
-        best.other = &target;
-      } else if (best.host->name.empty()) {
-        best.host = &host;  // a name says more than an address: a certificate can be for it
-      }
+      if (*found > best_fit) best.clear();
+      best_fit = *found;
+      if (best.empty() || best.back().first != &target)
+        best.emplace_back(&target, &host);
+      else if (best.back().second->name.empty())
+        best.back().second = &host;  // a name says more than an address: a certificate can be for it
     }
   }
-  return best;
+  const auto fits = [&](const auto& one) { return is_selected(selector, *one.first, compiled_->rules_of(*one.first)); };
+  if (best.size() > 1 && std::ranges::count_if(best, fits) == 1)
+    std::erase_if(best, [&](const auto& one) { return !fits(one); });
+  if (best.empty()) return {};
+  TargetMatch out{best.front().first, best.front().second, {}};
+  for (size_t i = 1; i < best.size(); ++i) out.others.push_back(best[i].first);
+  return out;
 }
 
 }  // namespace sallyport::policy

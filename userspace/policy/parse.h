@@ -46,8 +46,8 @@ void parse_entitlement(const Node& spec, const std::string& name, const Place& w
 
 void parse_detector(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 
-/// What stands under `sql:` in a rule.
-SqlRule parse_sql_rule(const Node& node, Reader& reader);
+/// What stands under `sql:` in a rule of a list `allow`, `hold` or `deny`.
+SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader);
 
 /// "schema.table.column" without patterns: the relation as effects name it, and the column's bare name.
 struct ColumnName {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "doubts.h"
 #include "keys.h"
 #include "parse.h"
 #include "sallyport/base/log.h"
@@ -94,14 +95,17 @@ void parse_mask_columns(const Node& node, Mask& mask, Reader& reader) {
     if (!reader.is_map(item, "a masked column", keys::kMaskColumn)) continue;
     const Node* column = reader.get(item, "column", "a masked column", true);
     const Node* with = reader.get(item, "with", "a masked column", true);
+    const Node* predicates = reader.get(item, "predicates", "a masked column");
     const auto spec = with ? parse_strategy(*with, mask.key_uses, reader) : std::nullopt;
+    const bool may_test = predicates && reader.word(*predicates, "predicates", keys::kPredicates) == size_t{1};
     const std::string text = column ? reader.text(*column, "column") : "";
     if (text.empty()) continue;
     auto name = parse_column_name(text);
     if (!name) {
       reader.wrong(*column, fmt::format("column: {}", name.error().what), name.error().hint);
     } else if (spec) {
-      mask.columns.push_back({mask.name, std::move(name->relation), std::move(name->column), *spec});
+      doubt_sql_name(*column, "column", text, reader);
+      mask.columns.push_back({mask.name, std::move(name->relation), std::move(name->column), *spec, may_test});
     }
   }
 }

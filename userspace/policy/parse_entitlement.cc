@@ -26,7 +26,7 @@ void parse_rules(const Node& node, model::Outcome outcome, Entitlement& out, Rea
       reader.wrong(item, "a rule has exactly one protocol key", "write - sql: {statements: [select]}");
       continue;
     }
-    if (const Node* sql = item.find("sql")) rule->sql = parse_sql_rule(*sql, reader);
+    if (const Node* sql = item.find("sql")) rule->sql = parse_sql_rule(*sql, outcome, reader);
     out.rules.push_back(std::move(rule));
   }
 }

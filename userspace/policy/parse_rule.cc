@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "doubts.h"
 #include "keys.h"
 #include "parse.h"
 #include "sallyport/base/log.h"
@@ -32,6 +33,11 @@ NameForm form_of(SqlKey key) {
     default:
       return {0b10, "reporting"};
   }
+}
+
+/// Names that PostgreSQL folds; settings have no case, and the others are no names.
+bool folds(SqlKey key) {
+  return key != SqlKey::settings && key != SqlKey::files && key != SqlKey::programs && key != SqlKey::objects;
 }
 
 Result<Pattern> parse_pattern(SqlKey key, std::string_view text) {
@@ -69,6 +75,7 @@ void parse_names(const Node& node, SqlKey key, SqlRule& rule, Reader& reader) {
     if (text.empty()) continue;
     auto pattern = parse_pattern(key, text);
     if (pattern) {
+      if (folds(key)) doubt_sql_name(item, what, text, reader);
       rule.patterns[static_cast<size_t>(key)].push_back(std::move(*pattern));
     } else {
       reader.wrong(item, fmt::format("{}: {}", what, pattern.error().what), pattern.error().hint);
@@ -78,7 +85,7 @@ void parse_names(const Node& node, SqlKey key, SqlRule& rule, Reader& reader) {
 
 }  // namespace
 
-SqlRule parse_sql_rule(const Node& node, Reader& reader) {
+SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader) {
   SqlRule rule;
   if (!reader.is_map(node, "a sql rule", kSqlKeys)) return rule;
   for (const Entry& entry : node.entries) {
@@ -92,6 +99,7 @@ SqlRule parse_sql_rule(const Node& node, Reader& reader) {
         parse_names(entry.value, static_cast<SqlKey>(found - kSqlKeys.begin()), rule, reader);
     }
   }
+  doubt_functions(node, rule, outcome, reader);
   return rule;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "doubts.h"
 #include "keys.h"
 #include "parse.h"
 #include "sallyport/base/log.h"
@@ -69,6 +70,7 @@ std::vector<Pattern> parse_patterns(const Node& node, std::string_view what, std
       reader.wrong(item, fmt::format("{}: {}", what, pattern.error().what), pattern.error().hint);
       continue;
     }
+    doubt_sql_name(item, what, text, reader);
     texts.push_back(text);
     out.push_back(std::move(*pattern));
   }
@@ -157,6 +159,24 @@ void parse_auth(const Node& spec, Target& target, Reader& reader) {
       target.auth_min = static_cast<AuthMethod>(*index);
 }
 
+/// The side connection always speaks TLS. Under verify-full the certificate proves the server; else only SCRAM bound
+/// to the certificate can, and whoever asks for anything else gets nothing.
+void parse_catalogue(const Node& node, Target& target, Reader& reader) {
+  if (!reader.is_map(node, "catalogue", keys::kCatalogue)) return;
+  const Node* credential = reader.get(node, "credential", "catalogue", true);
+  if (!credential || !reader.is_map(*credential, "catalogue.credential", keys::kCatalogueCredential)) return;
+  if (const Node* file = reader.get(*credential, "file", "catalogue.credential", true))
+    target.catalogue_credential_file = reader.absolute_path(*file, "catalogue.credential.file");
+  if (target.tls_mode == TlsMode::verify_full || target.catalogue_credential_file.empty()) return;
+  const bool may_be_clear = target.tls_mode < TlsMode::require;
+  reader.findings().warning(
+      reader.place(node),
+      fmt::format("with tls.mode {} the catalogue's credential goes only to a server that {}asks for scram-sha-256 "
+                  "with channel binding",
+                  to_string(target.tls_mode), may_be_clear ? "speaks TLS and " : ""),
+      "set tls: {mode: verify-full}; where the server cannot do this, the agent's connection is asked instead");
+}
+
 void parse_record(const Node& node, Target& target, Reader& reader) {
   constexpr uint64_t kRowsMax = 1'000'000;
   if (!reader.is_map(node, "record", keys::kRecord)) return;
@@ -175,6 +195,7 @@ void parse_spec(const Node& spec, ParsedTarget& parsed, Reader& reader) {
   if (const Node* tls = reader.get(spec, "tls", kWhat)) parse_tls(*tls, target, reader);
   if (const Node* credential = reader.get(spec, "credential", kWhat)) parse_credential(*credential, target, reader);
   parse_auth(spec, target, reader);
+  if (const Node* catalogue = reader.get(spec, "catalogue", kWhat)) parse_catalogue(*catalogue, target, reader);
   if (const Node* masks = reader.get(spec, "masks", kWhat))
     for (const Node& item : reader.list(*masks, "masks"))
       parsed.masks.push_back({reader.text(item, "masks"), reader.place(item)});

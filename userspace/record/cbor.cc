@@ -61,12 +61,13 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-void CborWriter::head(uint8_t major, uint64_t value) {
-  auto first = [&](uint8_t info) { out_.push_back(static_cast<char>(major << 5 | info)); };
-  if (value < 24) return first(static_cast<uint8_t>(value));
-  int width = value <= 0xff ? 1 : value <= 0xffff ? 2 : value <= 0xffffffff ? 4 : 8;
-  first(static_cast<uint8_t>(width == 1 ? 24 : width == 2 ? 25 : width == 4 ? 26 : 27));
-  for (int shift = (width - 1) * 8; shift >= 0; shift -= 8) out_.push_back(static_cast<char>(value >> shift & 0xff));
+void CborWriter::long_head(uint8_t major, uint64_t value) {
+  const int width = value <= 0xff ? 1 : value <= 0xffff ? 2 : value <= 0xffffffff ? 4 : 8;
+  char bytes[9];
+  char* next = bytes;
+  *next++ = static_cast<char>(major << 5 | (width == 1 ? 24 : width == 2 ? 25 : width == 4 ? 26 : 27));
+  for (int shift = (width - 1) * 8; shift >= 0; shift -= 8) *next++ = static_cast<char>(value >> shift & 0xff);
+  out_.append(bytes, next);
 }
 
 void CborWriter::integer(int64_t value) {

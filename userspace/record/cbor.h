@@ -26,7 +26,13 @@ class CborWriter {
   void map(size_t count) { head(5, count); }
 
  private:
-  void head(uint8_t major, uint64_t value);
+  void head(uint8_t major, uint64_t value) {
+    if (value < 24)
+      out_.push_back(static_cast<char>(major << 5 | value));
+    else
+      long_head(major, value);
+  }
+  void long_head(uint8_t major, uint64_t value);
   std::string& out_;
 };
 

@@ -2,6 +2,7 @@
 #include "record/log_format.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "record/crc32c.h"
@@ -55,21 +56,27 @@ std::optional<SegmentHeader> read_segment_header(std::string_view bytes) {
 }
 
 void put_entry_header(const EntryHeader& header, std::string& out, size_t at) {
-  std::string bytes;
-  bytes.reserve(kEntryHeaderBytes);
-  ByteWriter writer(bytes);
-  writer.bytes(view(header.tag));
-  writer.u16(kEntryHeaderBytes);
-  writer.u8(header.type);
-  writer.u8(header.encoding);
-  writer.u32(header.payload_bytes);
-  writer.bytes(view(header.session));
-  writer.u64(header.sequence);
-  writer.u64(static_cast<uint64_t>(header.wall_ns));
-  writer.bytes(view(header.payload_digest));
-  bytes.resize(kEntryHeaderBytes - kCrcBytes, '\0');  // previous digest, signature, reserved
-  writer.u32(crc32c(bytes));
-  out.replace(at, kEntryHeaderBytes, bytes);
+  std::array<char, kEntryHeaderBytes> bytes{};  // previous digest, signature, reserved stay zero
+  char* next = bytes.data();
+  const auto put_bytes = [&](const auto& array) {
+    std::memcpy(next, array.data(), array.size());
+    next += array.size();
+  };
+  const auto put = [&](uint64_t value, int width) {
+    for (int shift = (width - 1) * 8; shift >= 0; shift -= 8) *next++ = static_cast<char>(value >> shift & 0xff);
+  };
+  put_bytes(header.tag);
+  put(kEntryHeaderBytes, 2);
+  put(header.type, 1);
+  put(header.encoding, 1);
+  put(header.payload_bytes, 4);
+  put_bytes(header.session);
+  put(header.sequence, 8);
+  put(static_cast<uint64_t>(header.wall_ns), 8);
+  put_bytes(header.payload_digest);
+  next = bytes.data() + kEntryHeaderBytes - kCrcBytes;
+  put(crc32c({bytes.data(), kEntryHeaderBytes - kCrcBytes}), 4);
+  out.replace(at, kEntryHeaderBytes, bytes.data(), kEntryHeaderBytes);
 }
 
 std::optional<EntryHeader> read_entry_header(std::string_view bytes) {

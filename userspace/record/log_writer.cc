@@ -2,8 +2,9 @@
 #include "record/log_writer.h"
 
 #include <fmt/core.h>
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED  // SHA256_*
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include <cstring>
 
@@ -26,14 +27,16 @@ RunTag random_tag() {
 
 }  // namespace
 
-EntryEncoder::EntryEncoder(const RunTag& tag)
-    : tag_(tag), sha256_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
-  SP_CHECK(sha256_ != nullptr && context_ != nullptr);
-}
-
-EntryEncoder::~EntryEncoder() {
-  EVP_MD_CTX_free(context_);
-  EVP_MD_free(sha256_);
+/// Decoded once: null when it is no ULID.
+const EntryEncoder::KnownSession* EntryEncoder::session(const model::SessionId& id) {
+  if (id.size() < 2) return nullptr;
+  const auto letter = [&](size_t back) { return static_cast<size_t>(id[id.size() - back]); };
+  KnownSession& known = known_sessions_[(letter(1) * 7 + letter(2)) % known_sessions_.size()];
+  if (known.id == id) return &known;
+  const auto bytes = session_id_bytes(id);
+  if (!bytes) return nullptr;
+  known = {id, *bytes};
+  return &known;
 }
 
 void EntryEncoder::append_salt(std::string& out) {
@@ -45,24 +48,20 @@ void EntryEncoder::append_salt(std::string& out) {
   salts_.resize(salts_.size() - kSaltBytes);
 }
 
-Digest EntryEncoder::digest_of(std::string_view bytes) {
-  Digest digest{};
-  EVP_DigestInit_ex2(context_, sha256_, nullptr);
-  EVP_DigestUpdate(context_, bytes.data(), bytes.size());
-  EVP_DigestFinal_ex(context_, reinterpret_cast<unsigned char*>(digest.data()), nullptr);
-  return digest;
-}
-
 Digest payload_digest(std::string_view payload) {
   Digest digest{};
-  EVP_Digest(payload.data(), payload.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(),
-             nullptr);
+  auto* out = reinterpret_cast<unsigned char*>(digest.data());
+  // The EVP interface spends as much again on contexts as the digest of a small entry costs.
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, payload.data(), payload.size());
+  SHA256_Final(out, &context);
   return digest;
 }
 
 Result<void> EntryEncoder::append(const model::RecordEntry& entry, std::string& out) {
-  auto session = session_id_bytes(entry.session);
-  if (!session) return fail("a record entry's session id is no ULID");
+  const KnownSession* known = session(entry.session);
+  if (!known) return fail("a record entry's session id is no ULID");
   size_t begin = out.size();
   size_t payload = begin + kEntryHeaderBytes;
   out.resize(payload);
@@ -77,10 +76,10 @@ Result<void> EntryEncoder::append(const model::RecordEntry& entry, std::string& 
   header.tag = tag_;
   header.type = static_cast<uint8_t>(type_of(entry.body));
   header.payload_bytes = static_cast<uint32_t>(out.size() - payload);
-  header.session = *session;
+  header.session = known->bytes;
   header.sequence = entry.sequence;
   header.wall_ns = entry.wall_ns;
-  header.payload_digest = digest_of(std::string_view(out).substr(payload));
+  header.payload_digest = payload_digest(std::string_view(out).substr(payload));
   put_entry_header(header, out, begin);
   return {};
 }

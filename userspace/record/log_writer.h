@@ -2,24 +2,21 @@
 // Frames entries and writes them in batches. Pure but for its SegmentStore.
 #pragma once
 
-#include <deque>
+#include <array>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "record/log_format.h"
 #include "record/segments.h"
 #include "sallyport/record/sink.h"
-
-struct evp_md_ctx_st;
-struct evp_md_st;
 
 namespace sallyport::record {
 
 /// Frames one entry after another: payload, salt, digest, header.
 class EntryEncoder {
  public:
-  explicit EntryEncoder(const RunTag& tag);
-  ~EntryEncoder();
+  explicit EntryEncoder(const RunTag& tag) : tag_(tag) {}
   EntryEncoder(const EntryEncoder&) = delete;
   EntryEncoder& operator=(const EntryEncoder&) = delete;
 
@@ -27,13 +24,16 @@ class EntryEncoder {
   Result<void> append(const model::RecordEntry& entry, std::string& out);
 
  private:
+  struct KnownSession {
+    model::SessionId id;
+    std::array<uint8_t, 16> bytes{};
+  };
+  const KnownSession* session(const model::SessionId& id);
   void append_salt(std::string& out);
-  Digest digest_of(std::string_view bytes);
 
   RunTag tag_;
-  evp_md_st* sha256_;
-  evp_md_ctx_st* context_;
-  std::string salts_;  // random bytes not yet used
+  std::string salts_;                            // random bytes not yet used
+  std::array<KnownSession, 64> known_sessions_;  // by the last letters of their ids
 };
 
 /// SHA-256, for readers.
@@ -61,8 +61,8 @@ class LogWriter final : public Sink {
   RunTag tag_;
   EntryEncoder encoder_;
   std::string pending_;
-  std::deque<uint32_t> lengths_;  // of the entries in pending_
-  size_t written_ = 0;            // of pending_, already accepted
+  std::vector<uint32_t> lengths_;  // of the entries in pending_ that are not accepted yet
+  size_t written_ = 0;             // of pending_, already accepted
   int64_t last_wall_ns_ = 0;
   bool open_ = false;      // a segment is begun and its header accepted
   bool failed_ = false;    // the last flush failed

@@ -114,6 +114,7 @@ void write(const OperationDecided& body, std::string& out) {
     }
   }
   map.strings(10, body.masks);
+  map.number(11, body.same_as);
 }
 
 void write(const RowsReturned& body, std::string& out) {
@@ -261,7 +262,7 @@ void read(CborReader& cbor, SessionOpened& body) {
 void read(CborReader& cbor, OperationDecided& body) {
   read_map(cbor, [&](uint64_t key) {
     return read_field(cbor, key, body.id, body.parent, body.kind, body.statement, body.shape, body.parameters,
-                      body.effects, body.outcome, body.causes, body.masks);
+                      body.effects, body.outcome, body.causes, body.masks, body.same_as);
   });
 }
 

@@ -118,7 +118,13 @@ std::string render_end(const RecordedOperation& operation) {
   if (!ended.sqlstate.empty()) return fmt::format("  ERROR {} {}\n", one_line(ended.sqlstate), one_line(ended.error));
   uint64_t shown = 0;
   for (const RowsReturned& rows : operation.rows) shown += rows.rows.size();
-  std::string out = fmt::format("  {}", ended.tag.empty() ? plural(ended.rows, "row") : one_line(ended.tag));
+  // Without tag and rows it is no statement that came to its end: a connection, a login, something cut off.
+  std::string out = !ended.tag.empty() ? one_line(ended.tag) : ended.rows != 0 ? plural(ended.rows, "row") : "";
+  if (!ended.error.empty())
+    out += fmt::format("{}ended after {}: {}", out.empty() ? "" : ", ", format_duration(ended.duration_ns),
+                       one_line(ended.error));
+  if (out.empty()) return operation.decided.outcome == Outcome::deny ? "" : "  done\n";
+  out.insert(0, "  ");
   if (shown < ended.rows) out += fmt::format("  ({} of {} in the record)", plural(shown, "row"), ended.rows);
   return out + "\n";
 }

@@ -13,11 +13,18 @@ constexpr std::string_view kLetters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 constexpr size_t kIdLetters = 26;
 constexpr size_t kTimeBytes = 6;
 
-int digit_of(char letter) {
-  if (letter >= 'a' && letter <= 'z') letter = static_cast<char>(letter - 'a' + 'A');
-  size_t place = kLetters.find(letter);
-  return place == std::string_view::npos ? -1 : static_cast<int>(place);
-}
+constexpr auto kDigits = [] {
+  std::array<int8_t, 256> digits{};
+  digits.fill(-1);
+  for (size_t i = 0; i < kLetters.size(); ++i) {
+    const char letter = kLetters[i];
+    digits[static_cast<uint8_t>(letter)] = static_cast<int8_t>(i);
+    if (letter >= 'A') digits[static_cast<uint8_t>(letter - 'A' + 'a')] = static_cast<int8_t>(i);
+  }
+  return digits;
+}();
+
+int digit_of(char letter) { return kDigits[static_cast<uint8_t>(letter)]; }
 
 }  // namespace
 

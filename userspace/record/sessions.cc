@@ -85,7 +85,7 @@ class DetailBuilder {
       return;
     }
     if (const auto* decided = std::get_if<OperationDecided>(&entry.body)) {
-      operation(decided->id, entry.wall_ns).decided = *decided;
+      operation(decided->id, entry.wall_ns).decided = completed(*decided);
       detail_.operations[places_[decided->id]].decided_wall_ns = entry.wall_ns;
     } else if (const auto* rows = std::get_if<RowsReturned>(&entry.body)) {
       operation(rows->id, entry.wall_ns).rows.push_back(*rows);
@@ -102,6 +102,14 @@ class DetailBuilder {
   }
 
  private:
+  /// With what the entry says by naming another; what that one said is not known if it was lost.
+  OperationDecided completed(OperationDecided decided) const {
+    const auto place = decided.same_as == 0 ? places_.end() : places_.find(decided.same_as);
+    if (place == places_.end()) return decided;
+    complete(decided, detail_.operations[place->second].decided);
+    return decided;
+  }
+
   /// The operation, made if its decision was lost. An id that comes again after its end is another
   /// execution judged anew.
   RecordedOperation& operation(OperationId id, int64_t wall_ns) {
@@ -121,6 +129,17 @@ class DetailBuilder {
 };
 
 }  // namespace
+
+void complete(OperationDecided& decided, const OperationDecided& same) {
+  const auto fill = [](auto& field, const auto& from) {
+    if (field.empty()) field = from;
+  };
+  fill(decided.statement, same.statement);
+  fill(decided.shape, same.shape);
+  fill(decided.effects, same.effects);
+  fill(decided.causes, same.causes);
+  fill(decided.masks, same.masks);
+}
 
 std::string_view to_string(SessionState state) {
   static constexpr std::string_view kNames[] = {"live", "closed", "interrupted"};

@@ -70,7 +70,7 @@ class Analyser {
       : text_(text), settings_(settings), catalogue_(catalogue), session_(session) {}
 
   std::variant<Analysis, Missing> run() {
-    if (text_.size() > limits::kSqlTextBytesMax) return refuse("the text is longer than the limit");
+    if (text_.size() > limits::kSqlTextBytesMax) return refuse("the text is longer than the 1 MiB that is analysed");
     if (text_.find('\0') != std::string_view::npos) return refuse("the text holds a NUL byte");
     if (!is_utf8(text_)) return refuse("the text is not valid UTF-8");
     scan_ = scan(text_, settings_.standard_conforming_strings);

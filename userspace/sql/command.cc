@@ -38,6 +38,8 @@ bool option_is_on(const DefElem* option) {
 
 bool Command::run(const Node* node) {
   state_.looked_into.clear();
+  state_.given.clear();
+  state_.looked_behind.clear();
   std::string_view moved = state_.names.moved();
   command(node);
   // Names in a function are looked up when it runs: behind what another part of the statement has moved.
@@ -219,7 +221,9 @@ bool Command::upkeep_command(const Node* node) {
       const auto* refresh = cast<RefreshMatViewStmt>(node);
       is("refresh");
       query_.write_target(refresh->relation, "refresh", 0);
-      effects_.unknown(ObjectKind::relation, "", Access::read, "what a materialized view reads is not known");
+      // What is known to be one has told what it reads.
+      if (!query_.is_kind(refresh->relation, 'm'))
+        effects_.unknown(ObjectKind::relation, "", Access::read, "what a materialized view reads is not known");
       return true;
     }
     case T_CheckPointStmt:

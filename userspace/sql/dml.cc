@@ -38,15 +38,16 @@ void Query::hidden(const FactPtr& fact, uint8_t commands, Access access) {
       int effect = effects_.add(class_, ObjectKind::relation, sequence, Access::write, object);
       effects_.because(effect, "default of " + object);
     }
-  if (fact->kind == 'v' || fact->kind == 'm' || fact->kind == 'f') {
-    std::string_view word = fact->kind == 'v' ? "view" : fact->kind == 'm' ? "materialized view" : "foreign table";
-    std::string because = std::string(word) + " " + object + ": what it reads is not known";
-    effects_.unknown(ObjectKind::relation, object, access, std::move(because));
-  }
+  if ((commands & (RelationFact::on_insert | RelationFact::on_update)) != 0 && access == Access::write)
+    for (const std::string& reference : fact->references) {
+      int effect = effects_.add("select", ObjectKind::relation, reference, Access::read, object);
+      effects_.because(effect, "foreign key of " + object);
+    }
+  uint8_t untold = behind(fact, commands, access);
   for (uint8_t command : {RelationFact::on_select, RelationFact::on_insert, RelationFact::on_update,
                           RelationFact::on_delete, RelationFact::on_truncate}) {
-    if ((fact->hidden & commands & command) == 0) continue;
-    std::string because = "table " + object + ": what its rules, triggers, policies or keys do on " +
+    if ((untold & commands & command) == 0) continue;
+    std::string because = "relation " + object + ": what its rules or triggers do on " +
                           std::string(command_of(command)) + " is not known";
     effects_.unknown(ObjectKind::relation, object, access, std::move(because));
   }

@@ -81,7 +81,7 @@ int Effects::add(std::string_view statement_class, model::ObjectKind kind, std::
 int Effects::relation(std::string_view statement_class, const FactPtr& fact, model::Access access, bool only) {
   used(fact);
   size_t before = out_.effects.size();
-  int index = add(statement_class, model::ObjectKind::relation, object_name(*fact), access);
+  int index = add(statement_class, model::ObjectKind::relation, object_name(*fact), access, base_);
   if (!only && !fact->descendants.empty() && out_.effects.size() > before) inherited_.emplace_back(index, fact);
   return index;
 }

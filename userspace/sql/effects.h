@@ -41,6 +41,8 @@ class Effects {
   /// What `inner` does is done by this statement too; `through`: by way of what, if that is enough to be allowed.
   void adopt(const Statement& inner, std::string_view through = {});
   /// From here on what is found is planned, not run: nothing is written.
+  /// From here on relations are reached by way of this view.
+  void set_base(std::string base) { base_ = std::move(base); }
   bool planned() const { return planned_; }
   bool exchange_planned(bool planned) { return std::exchange(planned_, planned); }
   /// More effects or columns than an honest statement has: the caller gives up on the text.
@@ -60,6 +62,7 @@ class Effects {
   std::vector<std::pair<int, FactPtr>> inherited_;  // effects whose descendants finish() names
   bool overflowed_ = false;
   bool planned_ = false;
+  std::string base_;
 };
 
 }  // namespace sallyport::sql

@@ -98,6 +98,14 @@ const typename Map::mapped_type* Names::fact(const Map& facts, std::set<Relation
   return nullptr;
 }
 
+std::shared_ptr<const BehindFact> Names::behind(const FactPtr& fact, std::string_view& doubt) {
+  if (made(fact)) doubt = "it is made by the text";
+  if (catalogue_.assume_plain) doubt = "there is no server to ask";
+  if (!doubt.empty()) return nullptr;
+  auto* known = this->fact(catalogue_.behind, missing_.behind, fact->schema, fact->name);
+  return known == nullptr ? nullptr : *known;
+}
+
 Reach Names::functions(std::string_view schema, std::string_view name) {
   Reach reach;
   auto reach_in = [&](std::string_view in) {

@@ -39,6 +39,8 @@ class Names {
   Names(const Settings& settings, const Catalogue& catalogue) : settings_(settings), catalogue_(catalogue) {}
 
   Resolved relation(std::string_view schema, std::string_view name);
+  /// What lies behind a relation. Null with `doubt` empty: being asked for.
+  std::shared_ptr<const BehindFact> behind(const FactPtr& fact, std::string_view& doubt);
   /// The functions outside pg_catalog that a call may reach.
   Reach functions(std::string_view schema, std::string_view name);
   /// May a call of this unqualified name reach a function outside pg_catalog?
@@ -53,6 +55,11 @@ class Names {
   std::string_view creation_schema() const;
   /// A relation that a CREATE of this text makes. `kind` is pg_class.relkind.
   FactPtr create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns);
+  /// It is one that create() made.
+  bool made(const FactPtr& fact) const {
+    auto found = made_.find({fact->schema, fact->name});
+    return found != made_.end() && found->second == fact;
+  }
   /// From the next statement on nothing is known of relations of this bare name: renamed, dropped, given
   /// a trigger.
   void doubt(std::string_view name) { pending_doubts_.emplace_back(name); }

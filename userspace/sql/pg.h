@@ -54,6 +54,7 @@ SP_TAG(A_Star)
 SP_TAG(AccessPriv)
 SP_TAG(AlterTableCmd)
 SP_TAG(BoolExpr)
+SP_TAG(Boolean)
 SP_TAG(CaseExpr)
 SP_TAG(CollateClause)
 SP_TAG(ColumnDef)
@@ -91,6 +92,7 @@ SP_TAG(TableLikeClause)
 SP_TAG(TypeCast)
 SP_TAG(TypeName)
 SP_TAG(VacuumRelation)
+SP_TAG(VariableSetStmt)
 SP_TAG(WindowDef)
 #undef SP_TAG
 
@@ -100,6 +102,12 @@ const T* as(const void* node) {
   static_assert(kTag<T> != T_Invalid);
   if (node == nullptr || static_cast<const Node*>(node)->type != kTag<T>) return nullptr;
   return static_cast<const T*>(node);
+}
+
+/// `node` as a T, whose tag was looked at before.
+template <class T>
+const T* cast(const Node* node) {
+  return reinterpret_cast<const T*>(node);
 }
 
 /// A string node's text, borrowed from the tree; empty if it is none.

@@ -160,6 +160,12 @@ void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exi
                      "the schema in which " + object + " is made is not known");
   effects_.statement().moves_meaning = true;
   if (state_.explaining) return;
+  if (state_.inside > 0 && !state_.names.offline()) {
+    // The branch may not be taken, or be rolled back: what the name means without it may be what it means.
+    Resolved before = state_.names.relation(pg::view(relation->schemaname), name);
+    if (state_.names.made(before.fact) && before.fact->schema == schema) return;
+    if (before.fact->found || !before.doubt.empty()) return state_.names.doubt(name);
+  }
   if (if_not_exists && !state_.names.offline()) {
     // It may be there already, as something else.
     Resolved before = state_.names.relation(schema, name);

@@ -2,12 +2,14 @@
 // Walks SELECT, VALUES, INSERT, UPDATE, DELETE, MERGE and expressions of one statement, and notes what
 // they read, write and call. Split by subject over query.cc (SELECT, WITH), from.cc (FROM items),
 // columns.cc (column references), expression.cc, functions.cc (calls), types.cc (casts, operators), dml.cc,
-// routines.cc (what functions run).
+// routines.cc (what functions run), behind.cc (what lies behind relations).
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -45,8 +47,11 @@ struct TextState {
   bool too_complex = false;
   bool explaining = false;  ///< inside EXPLAIN without ANALYZE: nothing is made
   bool standard_strings = true;
-  int inside = 0;            ///< functions that are being looked into: their text is not `text`
-  size_t routine_bytes = 0;  ///< code looked into so far
+  int inside = 0;                              ///< functions that are being looked into: their text is not `text`
+  size_t routine_bytes = 0;                    ///< code looked into so far
+  std::vector<std::vector<ColumnRead>> given;  ///< what texts given to functions read
+  /// Relations of the statement behind which was looked, for each command and way.
+  std::set<std::tuple<const RelationFact*, uint8_t, std::string>> looked_behind;
   /// Functions of the statement that is walked, each looked into once for each way to it, with what they read.
   std::map<std::pair<const Routine*, std::string>, std::vector<ColumnRead>> looked_into;
   std::string way;  ///< the functions around that change whose rights count or how names are looked up
@@ -74,6 +79,12 @@ struct QualifiedName {
 /// The last two parts of a name list, borrowed from the tree.
 QualifiedName qualified_name(const List* list);
 
+/// Appends the text of a constant, or of constants put together with ||; false: it is computed.
+bool fold_text(const Node* node, std::string& text, int depth);
+
+/// A function that computes and does nothing else, as far as a superuser declared it so.
+bool is_harmless(const Routine& routine);
+
 class Query {
  public:
   Query(TextState& state, Effects& effects) : state_(state), effects_(effects) {}
@@ -90,6 +101,9 @@ class Query {
   /// The same, with what lies behind the relation for these RelationFact::Hidden bits.
   void write_target(const RangeVar* relation, std::string_view statement_class, uint8_t commands);
   int copy_target(const RangeVar* relation, model::Access access);
+  bool is_kind(const RangeVar* relation, char kind) {
+    return state_.names.relation(pg::view(relation->schemaname), pg::view(relation->relname)).fact->kind == kind;
+  }
   /// Every column of `relation` is touched by effect `effect`.
   void every_column(const RangeVar* relation, int effect);
   /// A scope in which `relation` is the only item (CHECK, index and policy expressions).
@@ -99,7 +113,8 @@ class Query {
   /// The effect of making a relation; later statements of the text know it.
   void create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns);
   void type(const TypeName* type);
-  Lineage function(std::string_view schema, std::string_view name, std::string_view verb);
+  Lineage function(std::string_view schema, std::string_view name, std::string_view verb,
+                   const FuncCall* call = nullptr);
   /// DO: code without a function.
   void code_block(std::string_view language, std::string_view code);
   /// SET and set_config alike: notes the setting and what it moves.
@@ -170,30 +185,46 @@ class Query {
 
   // functions.cc
   void call(const FuncCall* call, const Scope* scope, Lineage& group);
-  void builtin_call(std::string_view name, const FuncCall* call);
+  void builtin_call(std::string_view name, const FuncCall* call, Lineage& reads);
   void unknown_function(std::string object, std::string because);
-  bool special_call(std::string_view name, const FuncCall* call);
   void sequence_call(std::string_view name, const Node* argument, model::Access access);
   void set_config_call(const FuncCall* call);
   void field_or_function(std::string_view name);
   void secret_arguments(const FuncCall* call, std::string_view name);
+
+  // builtin_calls.cc
+  bool special_call(std::string_view name, const FuncCall* call, Lineage& reads);
+  bool file_call(std::string_view name, const pg::Nodes& arguments);
+  bool text_call(std::string_view name, const pg::Nodes& arguments, Lineage& reads);
+  bool library_call(const Routine& routine, const FuncCall* call, Lineage& reads);
 
   // types.cc
   void operator_name(const List* name, Lineage& reads);
   void named_operator(std::string_view schema, std::string_view name, Lineage& reads);
   void named_type(std::string_view schema, std::string_view name);
   void quiet_function(const RelationName& name, Lineage& reads);
+  void fired_function(const RelationName& name, Lineage& reads);
+  void reach_function(const RelationName& name, bool calls, Lineage& reads);
+
+  // behind.cc
+  uint8_t behind(const FactPtr& fact, uint8_t commands, model::Access access);
+  void runs(const FactPtr& fact, const BehindFact::Runs& runs);
+  void view(const FactPtr& fact, const BehindFact& behind, uint8_t commands, model::Access access);
+  bool foreign(const BehindFact& behind, model::Access access);
+  void cascade(const FactPtr& fact, const BehindFact::Cascade& cascade);
 
   // routines.cc
-  /// Runs a function outside pg_catalog; `quiet`: nobody called it by name.
-  void routine(const Routine& routine, bool quiet, Lineage& reads);
+  /// Runs a function outside pg_catalog; its call is an effect of the caller's.
+  void run(const Routine& routine, const FuncCall* call, Lineage& reads);
   void look_into(const Routine& routine, Lineage& reads);
   class Inside;
   bool run_routine(const Routine& routine, std::vector<ColumnRead>& reads, std::string_view& why);
   bool run_plpgsql(Inside& inside, std::string_view source, std::string_view name, std::vector<std::string> variables,
                    std::string_view& why);
   bool run_pieces(Inside& inside, const std::vector<PlpgsqlPiece>& pieces, const Scope& scope, std::string_view& why);
-  void run_expression(const std::string& text);
+  void run_expression(const std::string& text, const Scope& scope, const std::string& who);
+  void run_given(const std::string& who, const std::string& text, Lineage& reads);
+  void add_reads(std::vector<ColumnRead>& from, Lineage& reads);
   static Scope code_scope(std::string_view name, const std::vector<std::string>& variables);
 
   // dml.cc

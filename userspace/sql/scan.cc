@@ -11,6 +11,10 @@
 namespace sallyport::sql {
 namespace {
 
+// The reasons below say these in words.
+static_assert(limits::kSqlTextBytesMax == 1 << 20 && limits::kSqlTokensMax == 200'000 &&
+              limits::kSqlStatementsMax == 1'000 && limits::kSqlNestingMax == 500);
+
 // Longest run of operator characters handed on: PostgreSQL's lexer takes quadratic time to give up on
 // "+++…", and no operator is longer than a name.
 constexpr size_t kOperatorRunMax = 128;
@@ -79,7 +83,7 @@ class Scanner {
       at_ = skip(text_, at_, [this](size_t comment) { look_ahead(comment); });
       if (at_ >= text_.size() || !result_.refused.empty()) break;
       if (++tokens_ > limits::kSqlTokensMax) {
-        result_.refused = "more tokens than the limit";
+        result_.refused = "more than the 200,000 tokens that are analysed";
         break;
       }
       size_t begin = at_;
@@ -243,7 +247,8 @@ class Scanner {
     if ((c == ')' || c == ']') && brackets_ > 0) --brackets_;
     if (c == ';') {
       brackets_ = cases_ = 0;
-      if (++statements_ > limits::kSqlStatementsMax) result_.refused = "more statements than the limit";
+      if (++statements_ > limits::kSqlStatementsMax)
+        result_.refused = "more than the 1,000 statements that are analysed";
     }
     bool tight_before =
         c == ')' || c == ']' || c == ',' || c == '.' || c == ';' || c == ':' || ((c == '(' || c == '[') && after_word_);
@@ -254,7 +259,8 @@ class Scanner {
   }
 
   void nest(size_t) {
-    if (brackets_ + cases_ > limits::kSqlNestingMax) result_.refused = "nested deeper than the limit";
+    if (brackets_ + cases_ > limits::kSqlNestingMax)
+      result_.refused = "nested deeper than the 500 levels that are analysed";
   }
 
   void literal(size_t begin, int parameter, bool string) {
@@ -338,6 +344,12 @@ bool is_utf8(std::string_view text) {
     at += more;
   }
   return true;
+}
+
+std::string quoted_name(std::string_view name) {
+  std::string quoted = "\"";
+  for (char c : name) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted.append("\"");
 }
 
 std::vector<std::string> split_names(std::string_view text) {

@@ -40,6 +40,9 @@ bool is_utf8(std::string_view text);
 /// Offset of the first byte at or after `at` that is neither white space nor in a comment.
 size_t skip_blank(std::string_view text, size_t at);
 
+/// "name" with quotes inside doubled.
+std::string quoted_name(std::string_view name);
+
 /// A quoted or plain name list as regclass reads it ("a.b", "\"A\".b"), folded. Empty: not such a list.
 std::vector<std::string> split_names(std::string_view text);
 

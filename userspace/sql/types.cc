@@ -38,13 +38,27 @@ void Query::named_operator(std::string_view schema, std::string_view name, Linea
 }
 
 // A function that a cast, an operator or a type calls: without an effect of its own if it is harmless.
-void Query::quiet_function(const RelationName& name, Lineage& reads) {
+void Query::quiet_function(const RelationName& name, Lineage& reads) { reach_function(name, true, reads); }
+
+// A trigger's: its call is an effect already.
+void Query::fired_function(const RelationName& name, Lineage& reads) {
+  if (name.schema == "pg_catalog" &&
+      (name.name == "suppress_redundant_updates_trigger" || name.name.starts_with("tsvector_update_trigger")))
+    return;
+  if (name.schema == "pg_catalog") return builtin_call(name.name, nullptr, reads);
+  reach_function(name, false, reads);
+}
+
+void Query::reach_function(const RelationName& name, bool calls, Lineage& reads) {
   Reach reach = state_.names.functions(name.schema, name.name);
   std::string object = join_names(name.schema, name.name);
   if (!reach.doubt.empty()) return unknown_function(object, "what " + object + " does is not known");
   for (const FunctionFact* fact : reach.facts) {
     if (fact->routines.empty()) unknown_function(object, "what " + object + " does is not known");
-    for (const auto& each : fact->routines) routine(*each, true, reads);
+    for (const auto& each : fact->routines) {
+      if (calls && !is_harmless(*each)) effects_.add("call", ObjectKind::function, object, Access::execute);
+      run(*each, nullptr, reads);
+    }
   }
 }
 
@@ -66,7 +80,8 @@ void Query::named_type(std::string_view schema, std::string_view name) {
   const TypeFact* fact = state_.names.type(schema, name, doubt);
   if (fact != nullptr && fact->found) {
     Lineage ignored;
-    for (const std::string& check : fact->checks) run_expression(check);
+    for (const std::string& check : fact->checks)
+      run_expression(check, Scope(), "the check of " + join_names(schema, name));
     for (const RelationName& function : fact->functions) quiet_function(function, ignored);
     return;
   }

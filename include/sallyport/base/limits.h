@@ -26,6 +26,9 @@ inline constexpr uint32_t kScramIterationsMax = 1'000'000;     ///< more would s
 inline constexpr size_t kPgInFlightMax = 65'536;               ///< messages awaiting an answer, one flow
 inline constexpr size_t kRecordParameterBytesMax = 1'024;      ///< of one Bind value in the record
 inline constexpr size_t kPgNamesMax = 16'384;                  ///< prepared statements and portals, one flow
+inline constexpr size_t kPgJudgedMax = 64;                     ///< texts whose judgement a flow remembers
+inline constexpr size_t kPgJudgedTextBytesMax = 2'048;         ///< of one of them; longer ones are not remembered
+inline constexpr int64_t kRecordSameAsMaxAgeMs = 60'000;       ///< an entry stands in full again after that
 inline constexpr int64_t kCatalogueFactMaxAgeMs = 1'000;       ///< how long DDL of other sessions may go unseen
 inline constexpr int kFactRoundsMax = 16;                      ///< look-ups for one operation; after that, deny
 
@@ -64,6 +67,21 @@ inline constexpr size_t kLimitCountersMax = 65'536;
 inline constexpr size_t kHoldsMax = 4'096;
 inline constexpr size_t kHoldsPerFlowMax = 64;
 inline constexpr size_t kLeavesMax = 1'024;
+inline constexpr size_t kCataloguesMax = 256;  ///< side connections: one for each server and database
+inline constexpr size_t kCataloguePathsMax = 32;  ///< search paths of sessions that one catalogue keeps facts for
+inline constexpr size_t kCatalogueNamesMax = 4'096;  ///< facts of one catalogue, over all paths; more: start again
+inline constexpr size_t kCatalogueBytesMax = 32 << 20;  ///< what their answers took; more: start again
+inline constexpr size_t kCatalogueWantedMax = 256;  ///< names waiting to be asked, one catalogue
+
+// --- Side connections (edges/catalogue) ---
+inline constexpr int64_t kCatalogueValidateMs = 450;  ///< between two validations; facts live kCatalogueFactMaxAgeMs
+inline constexpr int64_t kCatalogueRestPerWork = 2;  ///< rests so many times as long as a validation took
+inline constexpr int64_t kCatalogueUnusedMs = 2'000;  ///< no session looked: nothing is validated
+inline constexpr int64_t kCatalogueIdleMs = 60'000;  ///< no session looked: disconnected and forgotten
+inline constexpr int64_t kCatalogueConnectTimeoutMs = 5'000;
+inline constexpr int64_t kCatalogueAnswerTimeoutMs = 2'000;
+inline constexpr int64_t kCatalogueRetryMs = 3'000;  ///< after a failure
+inline constexpr size_t kCatalogueAnswerBytesMax = 16 << 20;  ///< look-ups of one validation
 
 // --- Records (record/) ---
 inline constexpr size_t kRecordPayloadBytesMax = 1 << 20;

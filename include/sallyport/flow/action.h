@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -51,6 +52,11 @@ struct Secure {
 };
 /// An entry for the session log.
 struct Record {
+  Record(model::RecordEntry whole) : entry(std::move(whole)) {}
+  /// With an empty Body, to be filled in place: entries are large.
+  template <class Body>
+  Record(const model::SessionId& session, uint64_t sequence, int64_t wall_ns, std::in_place_type_t<Body> body)
+      : entry{session, sequence, wall_ns, model::RecordBody(body)} {}
   model::RecordEntry entry;
 };
 /// An operation is held for a human; the answer comes as Answered.
@@ -78,6 +84,13 @@ class Actions {
     return std::get<Send>(list_.emplace_back(Send{leg, {}})).bytes;
   }
   void add(Action action) { list_.push_back(std::move(action)); }
+  /// A Record whose body is yet to be filled; valid until the next call of any kind.
+  template <class Body>
+  Body& record(const model::SessionId& session, uint64_t sequence, int64_t wall_ns) {
+    Action& action =
+        list_.emplace_back(std::in_place_type<Record>, session, sequence, wall_ns, std::in_place_type<Body>);
+    return std::get<Body>(std::get<Record>(action).entry.body);
+  }
   std::vector<Action>& list() { return list_; }
   const std::vector<Action>& list() const { return list_; }
   void clear() { list_.clear(); }

@@ -12,6 +12,7 @@
 #include "sallyport/base/result.h"
 #include "sallyport/base/secret.h"
 #include "sallyport/flow/flow.h"
+#include "sallyport/flow/shared_catalogue.h"
 #include "sallyport/mask/detector_set.h"
 #include "sallyport/mask/masker.h"
 #include "sallyport/policy/policy.h"
@@ -61,6 +62,12 @@ class Services {
   /// Compiled once for each list of rules, then shared.
   virtual Result<std::shared_ptr<const mask::DetectorSet>> detectors(const std::vector<model::DetectMask>& rules) = 0;
 
+  /// What a side connection knows of a catalogue; null: none does, or not yet. The caller checks valid(). The first
+  /// call for an `id` starts one.
+  virtual std::shared_ptr<const SharedCatalogue> shared_catalogue(const CatalogueId& id, const Now& now) = 0;
+  /// A session had to ask for these names itself: the next SharedCatalogue should have them.
+  virtual void want_shared(const CatalogueId& id, const SearchPath& path, const sql::Missing& names) = 0;
+
   /// Takes `need` of a limit of this agent on `target`, or more to be spent later. What is unspent goes back when the
   /// flow ends, and otherwise within a sixtieth of the limit's window. Fails when too many limits are counted: deny.
   virtual Result<Lease> lease(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t need,
@@ -70,7 +77,9 @@ class Services {
 
   /// Which live flow owns a backend key; found only by the same agent towards the same server.
   virtual void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) = 0;
-  virtual bool owns_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) = 0;
+  /// The Target of that flow.
+  virtual std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid,
+                                                          std::string_view key) = 0;
 
   /// The protocol and target of a flow, once known, for `status` and `sessions list`.
   virtual void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,

@@ -31,6 +31,7 @@ struct ColumnMask {
   std::string relation;  ///< "schema.name", never quoted
   std::string column;
   MaskSpec with;
+  bool predicates = false;  ///< statements may test the column: compare, join, group, sort by it
   bool operator==(const ColumnMask&) const = default;
 };
 

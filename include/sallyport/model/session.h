@@ -39,6 +39,9 @@ struct OperationDecided {
   Outcome outcome = Outcome::deny;
   std::vector<Cause> causes;
   std::vector<std::string> masks;  ///< "public.customers.email partial"
+  /// Decided as that operation of the same session was: what is empty here, `parameters` apart, is as in its
+  /// entry. 0: all of it stands here.
+  OperationId same_as = 0;
 };
 
 /// Rows as the agent got them, after masking.

@@ -101,6 +101,7 @@ struct Target {
   std::string verifier_file;    ///< SCRAM verifiers of roles; empty: none
   /// Default: scram-sha-256 with a credential or verifier, else none (the agent's own password passes through).
   AuthMethod auth_min = AuthMethod::none;
+  std::string catalogue_credential_file;  ///< "user:password" of the catalogue's side connection; empty: none
   std::vector<std::string> masks;  ///< names of Masks that apply to everybody
   uint32_t record_rows_max = 0;
   Place where;

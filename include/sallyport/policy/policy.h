@@ -52,13 +52,23 @@ std::expected<Loaded, std::vector<Diagnostic>> load(const std::vector<Source>& s
 /// Addresses of the host names in policy (lower case), resolved by the caller.
 using HostAddresses = std::map<std::string, std::vector<model::IpAddress>, std::less<>>;
 
-/// Which Target a destination is. Neither: not listed. `other`: a second one fits equally well, and the
-/// connection must be refused naming both. `host` is the entry that matched; its name, if any, is what
-/// the server's certificate must be for.
+/// What is said inside a protocol that tells Targets apart which list the same hosts. Empty: not said.
+struct TargetSelector {
+  std::string database;
+  std::string user;
+  std::string name;  ///< of the Target itself, where it is known from elsewhere
+};
+
+/// Which Target a destination is. Nothing: not listed. `others`: Targets that fit as well; unless what is said inside
+/// the protocol leaves one, the connection must be refused naming all. `host` is the entry of `target` that matched;
+/// its name, if any, is what the server's certificate must be for.
 struct TargetMatch {
   const Target* target = nullptr;
   const HostPattern* host = nullptr;
-  const Target* other = nullptr;
+  std::vector<const Target*> others;
+
+  /// "`a` and `b`"
+  std::string names() const;
 };
 
 /// A rule as decisions name it; owned by the Policy.
@@ -103,8 +113,10 @@ class Policy {
   /// Host names in Targets, lower case, sorted, unique: to be resolved and handed to match_target().
   std::vector<std::string> host_names() const;
 
-  /// The most specific Target: a host name or full address before the longest prefix.
-  TargetMatch match_target(const model::Endpoint& destination, const HostAddresses& resolved) const;
+  /// The most specific Target: a host name or full address before the longest prefix. Of several the one that
+  /// `selector` fits (its `databases`, `users`); where it fits none or several, all of them.
+  TargetMatch match_target(const model::Endpoint& destination, const HostAddresses& resolved,
+                           const TargetSelector& selector = {}) const;
 
   /// All key files that `hash` masks need, by name.
   std::span<const MaskKey> mask_keys() const;

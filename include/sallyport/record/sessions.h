@@ -62,6 +62,9 @@ struct SessionDetail {
   bool cut = false;                           ///< over limits::kRecordSessionBytesMax: later entries were left out
 };
 
+/// Fills in what `decided` says by its `same_as`: `same` is the entry of that operation, complete itself.
+void complete(model::OperationDecided& decided, const model::OperationDecided& same);
+
 /// Oldest first. What the reader leaves out goes to `reporter` (may be null).
 Result<std::vector<SessionSummary>> list_sessions(const std::string& directory, const SessionFilter& filter,
                                                   Reporter* reporter = nullptr);

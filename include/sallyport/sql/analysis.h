@@ -40,6 +40,20 @@ struct Literal {
   bool password = false;             ///< a secret whatever it is compared with: never record it
 };
 
+/// A column that a value is made of.
+struct ColumnOrigin {
+  std::shared_ptr<const RelationFact> relation;  ///< never null
+  std::string column;                            ///< "*": any of its columns, the whole row
+};
+
+/// One result column, and what it is made of.
+struct Output {
+  std::string name;
+  std::vector<ColumnOrigin> from;  ///< sorted by name, each once; empty: of constants, counts of rows, the clock …
+  bool traced = true;              ///< false: also of something that cannot be told
+  bool plain = false;              ///< the value of the one column in `from`, as it is
+};
+
 /// How a statement changes the session's set of prepared statements and cursors. When it succeeded,
 /// the caller keeps its Statement under `name` and shows it through SessionNames.
 struct NameChange {
@@ -74,6 +88,20 @@ struct Statement {
   std::vector<Literal> literals;  ///< by offset
   bool explain_only = false;      ///< EXPLAIN without ANALYZE: planned, never run
   bool computed_output = false;   ///< has result columns that are no plain columns; advisory
+
+  /// Lineage (docs/sql.md). A superset: a column that is missing here has no way to that place. What views,
+  /// functions and prepared statements read counts as read here; what an effect of class unknown hides does not.
+  /// The result columns, by position; of PREPARE and DECLARE those that EXECUTE and FETCH will give. Unless
+  /// `outputs_known` there is one entry, which stands for each of an unknown number.
+  std::vector<Output> outputs;
+  bool outputs_known = true;
+  /// Columns whose values may leave otherwise than as a result: into a table, a setting, a sequence, a lock, a
+  /// message, a file, the argument of a function that is not known pure; or from under their name (ALTER TABLE).
+  /// A value that stays in its own column (SET a = lower(a)) is not counted.
+  std::vector<ColumnOrigin> stored;
+  /// Columns that decide which rows come, how many, in what order, or what else happens: predicates, joins,
+  /// grouping, ordering, DISTINCT, LIMIT, CASE conditions, arguments of functions that return sets …
+  std::vector<ColumnOrigin> tested;
 };
 
 struct Analysis {

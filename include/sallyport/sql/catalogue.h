@@ -24,13 +24,14 @@ struct RelationName {
 
 /// What one relation is. `found` false: the server has no such visible relation.
 struct RelationFact {
-  /// Commands that run code, or touch relations, which the statement does not show.
+  /// Commands that run code, or touch relations, which the statement does not show: a BehindFact tells more.
   enum Hidden : uint8_t {
     on_select = 1,     ///< row-security policies (pg_policy, when relrowsecurity), rewrite rules
-    on_insert = 2,     ///< rules, triggers that are not internal, row security, defaults, checks,
-                       ///< generated columns or index expressions with functions outside pg_catalog
-    on_update = 4,     ///< the same, and internal triggers of ON UPDATE CASCADE / SET keys
-    on_delete = 8,     ///< the same, and internal triggers of ON DELETE CASCADE / SET keys
+    on_insert = 2,     ///< rules, triggers that are not internal, row security; defaults that are no constants and
+                       ///< do more than advance a sequence, checks, generated columns, index expressions, columns
+                       ///< of domains or composite types
+    on_update = 4,     ///< the same, and ON UPDATE CASCADE / SET of keys that refer to it
+    on_delete = 8,     ///< rules, triggers, row security, ON DELETE CASCADE / SET
     on_truncate = 16,  ///< TRUNCATE triggers
   };
 
@@ -45,6 +46,36 @@ struct RelationFact {
   std::vector<std::string> family;       ///< "schema.name" of every inheritance or partition ancestor and descendant
   std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
   std::vector<std::string> sequences;    ///< "schema.name" of those that defaults and identity columns advance
+  std::vector<std::string> references;   ///< "schema.name" of those in which foreign keys look up a new row's keys
+};
+
+/// What lies behind a relation: asked for when a statement does something of its `hidden`, or reads or writes a view.
+/// Counts for the relation itself and its descendants.
+struct BehindFact {
+  /// Code that commands run beside what they say: triggers, row-security policies, defaults, checks, generated
+  /// columns, index expressions, domains of columns.
+  struct Runs {
+    uint8_t commands = 0;   ///< RelationFact::Hidden bits
+    std::string what;       ///< in words: "trigger t"
+    RelationName function;  ///< a trigger's; empty: none
+    std::string code;       ///< an expression over the relation's columns; of a trigger with WHEN its whole definition
+  };
+  /// Rows of another relation that go or change with those of this one (foreign keys).
+  struct Cascade {
+    uint8_t commands = 0;  ///< on_update, on_delete
+    RelationName relation;
+    bool removes = false;  ///< its rows; else columns are set
+  };
+
+  uint8_t hidden = 0;  ///< what nothing here tells: rewrite rules
+  std::vector<Runs> runs;
+  std::vector<Cascade> cascades;
+  std::string definition;       ///< of a view or materialized view: its query or CREATE statement; empty: not known
+  bool invoker_rights = false;  ///< a view with security_invoker
+  std::string wrapper;          ///< of a foreign table: pg_proc.prosrc of the handler, if that is in C
+  std::string server;           ///< of a foreign table
+  std::string file;             ///< file_fdw
+  std::string program;          ///< file_fdw
 };
 
 /// A function, procedure, aggregate or window function outside pg_catalog. Its source is whatever its owner
@@ -88,6 +119,7 @@ struct OperatorFact {
 
 struct Catalogue {
   std::map<RelationName, std::shared_ptr<const RelationFact>> relations;
+  std::map<RelationName, std::shared_ptr<const BehindFact>> behind;  ///< by schema and name as in the RelationFact
   std::map<RelationName, FunctionFact> functions;
   std::map<RelationName, TypeFact> types;
   std::map<RelationName, OperatorFact> operators;
@@ -99,11 +131,14 @@ struct Catalogue {
 /// Facts without which an analysis cannot end. Never empty when returned.
 struct Missing {
   std::set<RelationName> relations;
+  std::set<RelationName> behind;
   std::set<RelationName> functions;
   std::set<RelationName> types;
   std::set<RelationName> operators;
 
-  bool empty() const { return relations.empty() && functions.empty() && types.empty() && operators.empty(); }
+  bool empty() const {
+    return relations.empty() && behind.empty() && functions.empty() && types.empty() && operators.empty();
+  }
 };
 
 }  // namespace sallyport::sql

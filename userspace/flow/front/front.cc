@@ -18,18 +18,10 @@ class Front final : public Flow {
   void start(const Now& now, Actions& actions) override {
     life_.open_session(now, actions);
     LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
-    model::Decision decision = life_.decide(connect.operation, now);
-    if (life_.match().other) {
-      decision.outcome = model::Outcome::deny;
-      decision.causes = {
-          {.rule = "ambiguous target",
-           .text = fmt::format("{} is listed by target {} and by target {}", origin_.destination.to_string(),
-                               life_.match().target->name, life_.match().other->name)}};
-    }
-    life_.judge(connect, std::move(decision), {.statement = "connect " + origin_.destination.to_string()}, now,
-                actions);
-    if (life_.target()) {
-      layer_ = make_layer(life_.target()->protocol);
+    life_.judge(connect, life_.decide(*connect.operation, now),
+                {.statement = "connect " + origin_.destination.to_string()}, now, actions);
+    if (life_.match().target) {
+      layer_ = make_layer(life_.match().target->protocol);
     } else {
       detect_deadline_ns_ = now.monotonic_ns + limits::kDetectTimeoutMs * kNanosPerMilli;
       actions.add(Wake{detect_deadline_ns_});

@@ -11,10 +11,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "flow/operation/limit_leases.h"
+#include "flow/operation/recycled_map.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/model/decision.h"
 #include "sallyport/model/operation.h"
@@ -29,17 +29,28 @@ struct RecordText {
   std::string statement;
   std::string shape;
   std::vector<std::string> parameters;
+  /// An operation of the same effects and decision whose entry stands in the record: its text is not repeated. 0: none.
+  model::OperationId same_as = 0;
 };
 
 struct LiveOperation {
-  model::Operation operation;
-  model::Decision decision;
+  model::OperationId id = 0;
+  model::OperationId parent = 0;                      ///< 0: the connection
+  std::shared_ptr<const model::Operation> operation;  ///< what it does; others that do the same share it
+  std::shared_ptr<const model::Decision> decision;    ///< null until judged; shared likewise, see own_decision()
   Stage stage = Stage::opened;
   int64_t opened_monotonic_ns = 0;
   int64_t hold_deadline_ns = 0;  ///< monotonic; 0: not held
   uint64_t statements = 0;       ///< how many it counts as when it is released; 0: limits do not concern it
   bool holds_lifted = false;     ///< a human approved it
   model::OperationEnded result;  ///< grows while it runs
+
+  /// Its decision, to be changed.
+  model::Decision& own_decision() {
+    auto own = decision ? std::make_shared<model::Decision>(*decision) : std::make_shared<model::Decision>();
+    decision = own;
+    return *own;
+  }
 };
 
 class OperationLife {
@@ -53,8 +64,21 @@ class OperationLife {
   /// Closes the session record once; later calls do nothing.
   void close_session(std::string reason, const Now& now, Actions& actions);
 
+  /// What the protocol says that may tell Targets apart which fit equally well; before it is said, target() is null
+  /// where there are several. A Target that is known by this goes into the record.
+  void choose_target(policy::TargetSelector selector, const Now& now, Actions& actions);
+  /// Why target() is null.
+  model::Cause no_target() const;
+
   /// Opens an operation; the reference holds until it is ended.
-  LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now);
+  LiveOperation& open(std::shared_ptr<const model::Operation> operation, model::OperationId parent, const Now& now);
+  LiveOperation& open(model::OperationBody body, model::OperationId parent, const Now& now) {
+    return open(make_operation(std::move(body)), parent, now);
+  }
+  /// An operation on this flow's target.
+  std::shared_ptr<const model::Operation> make_operation(model::OperationBody body) const {
+    return std::make_shared<model::Operation>(model::Operation{.target = target_name_, .body = std::move(body)});
+  }
   /// Decides by the current facts. Pure: nothing is opened or recorded.
   model::Decision decide(const model::Operation& operation, const Now& now) const;
   /// The limits in force from now on.
@@ -64,14 +88,18 @@ class OperationLife {
     if (limits_.empty()) return true;
     auto used_up = limits_.spend(rows, bytes, live.holds_lifted, now, actions);
     if (used_up) refuse_by_limit(live, std::move(*used_up));
-    return live.decision.outcome == model::Outcome::allow;
+    return live.decision->outcome == model::Outcome::allow;
   }
   /// At every Tick.
   void give_back_leases(const Now& now, Actions& actions) { limits_.give_back_old(now, actions); }
 
   /// Gives an operation its decision and records it. One that is allowed and counts is held or denied all the same
   /// when a limit is used up. An outcome of hold asks a human and sets a deadline.
-  void judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now, Actions& actions);
+  void judge(LiveOperation& live, std::shared_ptr<const model::Decision> decision, RecordText text, const Now& now,
+             Actions& actions);
+  void judge(LiveOperation& live, model::Decision decision, RecordText text, const Now& now, Actions& actions) {
+    judge(live, std::make_shared<model::Decision>(std::move(decision)), std::move(text), now, actions);
+  }
   /// A human's answer or the deadline: held becomes released or refused, and is recorded.
   void answer(LiveOperation& live, bool approved, const std::string& by, const Now& now, Actions& actions);
   /// Writes the outcome and forgets the operation.
@@ -83,7 +111,10 @@ class OperationLife {
   std::vector<LiveOperation*> no_longer_allowed(const Now& now);
 
   LiveOperation* find(model::OperationId id);
-  void append(model::RecordBody body, const Now& now, Actions& actions);
+  template <class Body>
+  void append(Body body, const Now& now, Actions& actions) {
+    if (record_trouble_.empty()) actions.record<Body>(session_, sequence_++, now.wall_ns) = std::move(body);
+  }
   /// The recorder refused an entry: nothing is recorded any more, everything is denied from here on.
   void record_failed(std::string reason) { record_trouble_ = std::move(reason); }
   const std::string& record_trouble() const { return record_trouble_; }
@@ -92,14 +123,17 @@ class OperationLife {
   const Origin& origin() const { return origin_; }
   Services& services() { return services_; }
   const model::SessionId& session() const { return session_; }
-  /// Null when nothing listed fits, or two fit equally well. Lives as long as the facts do.
-  const policy::Target* target() const { return match_.other ? nullptr : match_.target; }
+  /// Null when nothing listed fits, two fit equally well, or policy gave the destination to another. Lives as long as
+  /// the facts do.
+  const policy::Target* target() const { return match_.others.empty() && !moved_ ? match_.target : nullptr; }
   const policy::TargetMatch& match() const { return match_; }
   uint64_t& bytes_to_agent() { return bytes_to_agent_; }
   uint64_t& bytes_to_target() { return bytes_to_target_; }
 
  private:
   void find_target();
+  void record_decision(const LiveOperation& live, bool changed, RecordText text, const Now& now, Actions& actions);
+  void record_opened(const Now& now, Actions& actions);
   void admit(LiveOperation& live, const Now& now, Actions& actions);
   static void refuse_by_limit(LiveOperation& live, LimitLeases::UsedUp used_up);
 
@@ -108,12 +142,14 @@ class OperationLife {
   LimitLeases limits_;
   std::shared_ptr<const Facts> facts_;
   policy::TargetMatch match_;
-  std::string target_name_;
+  policy::TargetSelector selector_;
+  std::string target_name_;  ///< once it is known; a flow never changes its Target
+  bool moved_ = false;
   std::string record_trouble_;
   model::SessionId session_;
   uint64_t sequence_ = 0;
   model::OperationId next_id_ = 0;
-  std::unordered_map<model::OperationId, LiveOperation> live_;
+  RecycledMap<model::OperationId, LiveOperation> live_;
   uint64_t bytes_to_agent_ = 0;
   uint64_t bytes_to_target_ = 0;
   bool closed_ = false;

@@ -20,7 +20,7 @@ std::string describe(const model::Cause& cause, bool with_text) {
 Refusal render_refusal(const LiveOperation& live, const Origin& origin) {
   Refusal out;
   const std::string agent = origin.principal.agent.empty() ? "nobody" : origin.principal.agent;
-  const model::Decision& decision = live.decision;
+  const model::Decision& decision = *live.decision;
   // What happened last to a held operation explains its end best; else the first cause does.
   const bool held = !decision.causes.empty() && decision.causes.back().rule == "hold";
   const model::Cause unexplained{.rule = "no rule", .text = "no rule allows it"};

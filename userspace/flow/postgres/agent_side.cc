@@ -99,6 +99,19 @@ bool Conversation::on_agent_frame(const Frame& frame, Turn& turn) {
   }
 }
 
+Conversation::ErrorText Conversation::too_many_names() {
+  return {.sqlstate = "53400",
+          .message = fmt::format("more than {} prepared statements or portals on this connection", limits::kPgNamesMax),
+          .hint = "close those that are no longer used: DEALLOCATE, CLOSE"};
+}
+
+/// Is there room for what PREPARE and DECLARE in it define? They share their names with Parse and Bind.
+bool Conversation::has_room_for_names(const sql::Analysis& analysis) const {
+  const size_t more = names_made_by(analysis);
+  return more == 0 ||
+         std::max(names_.statements.size(), names_.portals.size()) + names_coming_ + more <= limits::kPgNamesMax;
+}
+
 /// COPY's data belong to the statement sent last. What was refused, or is no COPY, gets none: the server would
 /// ignore them too (PG protocol: COPY Operations), so nobody misses them.
 void Conversation::on_copy_in(const Frame& frame, Turn& turn) {
@@ -114,8 +127,10 @@ bool Conversation::on_query(const Frame& frame, Turn& turn) {
   const Verdict verdict = judge_text(query->sql, model::Sql::Source::query, turn);
   if (verdict == Verdict::wait) return false;
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/true, turn), true;
+  if (!has_room_for_names(*front_->judged->analysis))
+    return refuse(front_->operation, too_many_names(), true, turn), true;
   Ticket ticket{.operation = front_->operation};
-  start_running(front_->operation, front_->analysis, front_->text);
+  start_running();
   forward(frame, Kind::query, std::move(ticket), turn);
   batch_open_ = false;
   unanswered_since_flush_ = false;
@@ -126,23 +141,17 @@ bool Conversation::on_query(const Frame& frame, Turn& turn) {
 bool Conversation::on_parse(const Frame& frame, Turn& turn) {
   auto parse = parse_parse(frame.body);
   if (!parse) return violation("agent: " + parse.error().what, turn), true;
-  if (names_.statements.size() >= limits::kPgNamesMax) {
-    refuse(0, {.error_sqlstate = "53400", .error_message = "too many prepared statements on this connection"}, false,
-           turn);
-    return true;
-  }
+  if (names_.statements.size() >= limits::kPgNamesMax) return refuse(0, too_many_names(), false, turn), true;
   const Verdict verdict = judge_text(parse->sql, model::Sql::Source::parse, turn);
   if (verdict == Verdict::wait) return false;
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/false, turn), true;
   auto prepared = std::make_shared<Prepared>();
-  prepared->text = front_->text;
-  prepared->analysis = front_->analysis;
-  prepared->effects = front_->effects;
+  prepared->judged = front_->judged;
   prepared->meaning = meaning_;
   prepared->operation = front_->operation;
   Ticket ticket{.operation = front_->operation, .name = std::string(parse->statement), .prepared = prepared};
   names_.statements.pending(ticket.name, prepared, names_.batch);
-  start_running(front_->operation, front_->analysis, front_->text);
+  start_running();
   forward(frame, Kind::parse, std::move(ticket), turn);
   return true;
 }
@@ -152,20 +161,19 @@ bool Conversation::on_bind(const Frame& frame, Turn& turn) {
   if (!bind) return violation("agent: " + bind.error().what, turn), true;
   const auto found = names_.statements.find(bind->statement, names_.batch);
   if (found.wait && !queue_.empty()) return wait_for(Blocked::drain, turn), false;
-  if (names_.portals.size() >= limits::kPgNamesMax) {
-    refuse(0, {.error_sqlstate = "53400", .error_message = "too many portals on this connection"}, false, turn);
-    return true;
-  }
-  if (!found.value && !transparent_) {
+  if (names_.portals.size() >= limits::kPgNamesMax) return refuse(0, too_many_names(), false, turn), true;
+  std::shared_ptr<Prepared> prepared = found.value;
+  if (!prepared && transparent_) prepared = unseen(fmt::format("prepared statement {}", bind->statement));
+  if (!prepared) {
     refuse(0,
-           {.error_sqlstate = "26000",
-            .error_message = fmt::format("prepared statement \"{}\" does not exist", printable(bind->statement, 63))},
+           {.sqlstate = "26000",
+            .message = fmt::format("prepared statement \"{}\" does not exist", printable(bind->statement, 63))},
            false, turn);
     return true;
   }
   auto portal = std::make_shared<Portal>();
-  portal->prepared = found.value;
-  if (found.value) portal->parameters = record_parameters(*bind, *found.value);
+  portal->prepared = prepared;
+  portal->parameters = record_parameters(*bind, *prepared);
   Ticket ticket{.defines_portal = true, .name = std::string(bind->portal), .portal = portal};
   names_.portals.pending(ticket.name, portal, names_.batch);
   forward(frame, Kind::bind, std::move(ticket), turn);
@@ -177,20 +185,24 @@ bool Conversation::on_execute(const Frame& frame, Turn& turn) {
   if (!execute) return violation("agent: " + execute.error().what, turn), true;
   const auto found = names_.portals.find(execute->portal, names_.batch);
   if (found.wait && !queue_.empty()) return wait_for(Blocked::drain, turn), false;
-  if (!found.value || !found.value->prepared) {
-    if (transparent_) return forward(frame, Kind::execute, {}, turn), true;
-    refuse(0,
-           {.error_sqlstate = "34000",
-            .error_message = fmt::format("portal \"{}\" does not exist", printable(execute->portal, 63))},
-           false, turn);
+  std::shared_ptr<Portal> portal = found.value;
+  if (!portal && transparent_) {  // a cursor of a function, say
+    portal = std::make_shared<Portal>();
+    portal->prepared = unseen(fmt::format("portal {}", execute->portal));
+  }
+  if (!portal || !portal->prepared) {
+    refuse(
+        0,
+        {.sqlstate = "34000", .message = fmt::format("portal \"{}\" does not exist", printable(execute->portal, 63))},
+        false, turn);
     return true;
   }
-  const std::shared_ptr<Portal> portal = found.value;
   const Verdict verdict = judge_prepared(*portal->prepared, *portal, turn);
   if (verdict == Verdict::wait) return false;
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/false, turn), true;
-  start_running(front_->operation, portal->prepared->analysis, portal->prepared->text);
-  const Running& running = running_.at(front_->operation);
+  if (!has_room_for_names(*portal->prepared->judged->analysis))
+    return refuse(front_->operation, too_many_names(), false, turn), true;
+  const Running& running = start_running();
   if (running.reads_rows && !portal->described && !portal->describe_in_flight) {
     portal->describe_in_flight = true;
     if (push(Kind::describe_portal, {.role = Ticket::Role::describe, .portal = portal}, turn))
@@ -206,7 +218,7 @@ bool Conversation::on_function_call(const Frame& frame, Turn& turn) {
   const Verdict verdict = judge_function(call->function_oid, turn);
   if (verdict == Verdict::wait) return false;
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/true, turn), true;
-  start_running(front_->operation, front_->analysis, front_->text);
+  start_running();
   forward(frame, Kind::function_call, {.operation = front_->operation}, turn);
   batch_open_ = false;
   ++names_.batch;
@@ -255,10 +267,11 @@ bool Conversation::begin_large(const Large& large, Turn& turn) {
     const bool with_sync = large.header.type == frontend::kQuery || large.header.type == frontend::kFunctionCall;
     agent_rest_forwarded_ = false;
     refuse(0,
-           {.error_sqlstate = "54000",
-            .error_message = fmt::format("a {} of {} bytes is more than can be judged",
-                                         type_name(Side::agent, large.header.type), large.header.frame_bytes()),
-            .error_hint = "use COPY for bulk data"},
+           {.sqlstate = "54000",
+            .message = fmt::format("a {} of {} bytes is longer than the {} MiB that can be judged",
+                                   type_name(Side::agent, large.header.type), large.header.frame_bytes(),
+                                   limits::kPgBufferedMessageBytesMax >> 20),
+            .hint = "send bulk data by COPY or as parameters, and scripts statement by statement"},
            with_sync, turn);
   }
   agent_rest_ = PassThrough(large.header.frame_bytes());
@@ -276,16 +289,16 @@ void Conversation::pass_large_agent(Turn& turn) {
 
 /// May what runs read COPY data? A text that was not understood may, and so may what passes unjudged.
 bool Conversation::may_copy_in(const Running* running) {
-  if (!running || !running->analysis->parsed) return true;
-  return std::ranges::any_of(running->analysis->statements, [](const sql::Statement& statement) {
+  if (!running || !running->judged->analysis->parsed) return true;
+  return std::ranges::any_of(running->judged->analysis->statements, [](const sql::Statement& statement) {
     return statement.copy == sql::Statement::Copy::in;
   });
 }
 
 /// Counts the message as in flight and sends it on as it came.
-void Conversation::forward(const Frame& frame, Kind kind, Ticket ticket, Turn& turn) {
-  if (auto found = running_.find(ticket.operation); ticket.operation != 0 && found != running_.end()) {
-    for (const sql::Statement& statement : found->second.analysis->statements) {
+void Conversation::forward(const Frame& frame, Kind kind, Ticket&& ticket, Turn& turn) {
+  if (const Running* running = running_of(ticket)) {
+    for (const sql::Statement& statement : running->judged->analysis->statements) {
       const bool ends_moves = moved_in_transaction_ && statement.transaction_control;
       // A Parse runs nothing; its Execute will.
       if (kind == Kind::parse) break;
@@ -304,7 +317,7 @@ void Conversation::forward(const Frame& frame, Kind kind, Ticket ticket, Turn& t
   }
 }
 
-bool Conversation::push(Kind kind, Ticket ticket, Turn& turn) {
+bool Conversation::push(Kind kind, Ticket&& ticket, Turn& turn) {
   const bool swallow = ticket.role == Ticket::Role::lookup || ticket.role == Ticket::Role::describe;
   const uint64_t id = first_ticket_ + tickets_.size();
   const Pushed pushed = queue_.push(kind, id, swallow);
@@ -330,37 +343,35 @@ bool Conversation::push(Kind kind, Ticket ticket, Turn& turn) {
 
 void Conversation::refuse_decided(model::OperationId operation, bool with_sync, Turn& turn) {
   const LiveOperation& live = *life_.find(operation);
-  Ticket error;
+  ErrorText error;
   if (connection_.status == TransactionStatus::failed && queue_.empty()) {
-    error.error_sqlstate = "25P02";
-    error.error_message = "current transaction is aborted, commands ignored until end of transaction block";
+    error.sqlstate = "25P02";
+    error.message = "current transaction is aborted, commands ignored until end of transaction block";
   } else {
     Refusal refusal = render_refusal(live, life_.origin());
-    error.error_sqlstate = "42501";
-    error.error_message = std::move(refusal.message);
-    error.error_detail = std::move(refusal.detail);
-    error.error_hint = std::move(refusal.hint);
+    error = {"42501", std::move(refusal.message), std::move(refusal.detail), std::move(refusal.hint)};
   }
   refuse(operation, std::move(error), with_sync, turn);
 }
 
 /// The server fails the Execute below as it would fail a bad statement; on_error() puts our words in.
-void Conversation::refuse(model::OperationId operation, Ticket error, bool with_sync, Turn& turn) {
+void Conversation::refuse(model::OperationId operation, ErrorText error, bool with_sync, Turn& turn) {
   if (connection_.replication) {
     // A walsender knows no extended protocol, so nothing can stand in for the refused command.
     end_with_error(connection_,
                    {.severity = "FATAL",
-                    .sqlstate = error.error_sqlstate,
-                    .message = error.error_message,
-                    .detail = error.error_detail,
-                    .hint = error.error_hint},
+                    .sqlstate = error.sqlstate,
+                    .message = error.message,
+                    .detail = error.detail,
+                    .hint = error.hint},
                    "refused on a replication connection", turn);
     return;
   }
   copy_in_allowed_ = false;
-  error.role = Ticket::Role::refusal;
-  error.operation = operation;
-  if (push(Kind::execute, std::move(error), turn))
+  Ticket ticket{.role = Ticket::Role::refusal,
+                .operation = operation,
+                .error = std::make_unique<const ErrorText>(std::move(error))};
+  if (push(Kind::execute, std::move(ticket), turn))
     append_execute(turn.actions.send(connection_.upstream), refused_portal_, 0);
   if (!with_sync) return;
   if (push(Kind::sync, {.moves_meaning = moved_in_transaction_}, turn))
@@ -372,8 +383,9 @@ void Conversation::refuse(model::OperationId operation, Ticket error, bool with_
 
 std::vector<std::string> Conversation::record_parameters(const Bind& bind, const Prepared& prepared) const {
   std::vector<std::string> out;
-  if (!prepared.analysis || prepared.analysis->statements.empty()) return out;
-  const std::vector<sql::Literal>& literals = prepared.analysis->statements.front().literals;
+  const std::vector<sql::Statement>& statements = prepared.judged->analysis->statements;
+  if (statements.empty()) return out;
+  const std::vector<sql::Literal>& literals = statements.front().literals;
   int number = 0;
   for (const Value value : bind.parameters) {
     ++number;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 namespace sallyport::flow {
@@ -78,6 +80,14 @@ bool is_utf8_encoding(std::string_view encoding) { return encoding == "UTF8" || 
 
 bool is_valid_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
+    uint64_t word;
+    if (i + sizeof word <= text.size()) {
+      std::memcpy(&word, text.data() + i, sizeof word);
+      if ((word & 0x8080808080808080) == 0) {  // ASCII
+        i += sizeof word;
+        continue;
+      }
+    }
     const auto lead = static_cast<unsigned char>(text[i]);
     const size_t length = lead < 0x80                   ? 1
                           : lead >= 0xc2 && lead < 0xe0 ? 2

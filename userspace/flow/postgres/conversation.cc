@@ -21,6 +21,7 @@ Conversation::Conversation(PostgresConnection& connection, Turn& turn)
   // Unguessable, so that the agent cannot make a portal of that name and have it executed.
   refused_portal_ = "refused by sallyport " + hex(life_.services().random_bytes(16));
   life_.refresh();
+  read_parameters();
   read_facts(turn);
   pump_server(turn);
   pump_agent(turn);
@@ -97,7 +98,7 @@ void Conversation::on_changed(Turn& turn) {
   life_.refresh();
   if (!life_.target()) {
     if (LiveOperation* connect = life_.find(0)) {
-      connect->decision.causes = {{.rule = "no target", .text = "no target in policy lists this destination any more"}};
+      connect->own_decision().causes = {life_.no_target()};
       cut(*connect, turn);
     }
     return;
@@ -107,19 +108,20 @@ void Conversation::on_changed(Turn& turn) {
   if (connection_.over) return;
   names_.meaning = ++meaning_;  // statements prepared under the old policy are judged by the new one
   for (auto& [id, running] : running_) {
-    running.obligations = in_force_;
+    running.obligations = std::make_shared<model::Obligations>(in_force_);
     running.detectors = in_force_.detect.empty() ? nullptr : detectors_;
-    running.tainted = reads_masked(running.obligations, running.analysis->statements);
-    running.reads_rows = must_read_rows(running.obligations);
-    if (running.planned) plan_masking(running);
+    running.tainted = reads_masked(in_force_, running.judged->analysis->statements);
+    running.reads_rows = must_read_rows(in_force_);
+    if (running.masking) plan_masking(running);
   }
   for (auto& [id, running] : running_) {
     LiveOperation* live = life_.find(id);
     if (!live) continue;
-    live->decision.obligations = in_force_;
-    live->decision.outcome = model::Outcome::allow;
-    forbid_unmaskable(std::get<model::Sql>(live->operation.body), running.analysis.get(), live->decision);
-    if (live->decision.outcome == model::Outcome::deny) return cut(*live, turn);
+    model::Decision& decision = live->own_decision();
+    decision.obligations = in_force_;
+    decision.outcome = model::Outcome::allow;
+    forbid_unmaskable(running.judged->sql(), running.judged->analysis.get(), decision);
+    if (decision.outcome == model::Outcome::deny) return cut(*live, turn);
   }
   judge_held_again(turn);
 }
@@ -128,7 +130,7 @@ void Conversation::on_changed(Turn& turn) {
 void Conversation::judge_held_again(Turn& turn) {
   if (blocked_ != Blocked::hold || !front_) return;
   LiveOperation& held = *life_.find(front_->operation);
-  if (life_.decide(held.operation, turn.now).outcome != model::Outcome::deny) return;
+  if (life_.decide(*held.operation, turn.now).outcome != model::Outcome::deny) return;
   life_.answer(held, false, "policy denies it now", turn.now, turn.actions);
   blocked_ = Blocked::no;
   pump_agent(turn);

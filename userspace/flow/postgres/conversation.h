@@ -17,7 +17,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "flow/postgres/catalogue_cache.h"
@@ -35,6 +34,9 @@ class Conversation {
   void on_event(const Event& event, Turn& turn);
 
  private:
+  struct ErrorText {
+    std::string sqlstate, message, detail, hint;
+  };
   /// What rides along with one message in flight, until its answer is complete.
   struct Ticket {
     enum class Role : uint8_t { agents, refusal, lookup, describe };
@@ -49,21 +51,19 @@ class Conversation {
     postgres::Named named = postgres::Named::statement;
     std::shared_ptr<Prepared> prepared;
     std::shared_ptr<Portal> portal;
-    std::string error_sqlstate, error_message, error_detail, error_hint;  ///< refusal: what the agent is told
+    std::unique_ptr<const ErrorText> error;  ///< refusal: what the agent is told
   };
   /// An operation that runs.
   struct Running {
-    std::shared_ptr<const sql::Analysis> analysis;
-    std::string text;  ///< UTF-8, while names it defines may have to be remembered
+    std::shared_ptr<Judged> judged;
     uint64_t meaning = 0;
     size_t statement = 0;  ///< index of the one being answered
     bool tainted = false;  ///< errors and computed columns may carry masked values
-    model::Obligations obligations;
+    std::shared_ptr<const model::Obligations> obligations;
     std::shared_ptr<const mask::DetectorSet> detectors;
-    std::vector<postgres::Field> fields;  ///< without their names: those are in `rows`
-    RowMasking masking;
-    bool reads_rows = false;  ///< to mask or to record them
-    bool planned = false;     ///< `masking` is for the rows that come now
+    bool reads_rows = false;                    ///< to mask or to record them
+    std::shared_ptr<const ResultShape> shape;   ///< of the rows that come now
+    std::shared_ptr<const RowMasking> masking;  ///< for them; null: not known yet
     model::RowsReturned rows;
     uint64_t rows_recorded = 0;
     uint64_t rows_before = 0;  ///< of the operation, when the statement being answered began
@@ -74,10 +74,8 @@ class Conversation {
   /// The agent's message at the front of the queue, judged or being judged.
   struct Front {
     model::OperationId operation = 0;
-    bool judged = false;
-    std::shared_ptr<const sql::Analysis> analysis;
-    std::string text;
-    std::vector<model::Effect> effects;
+    bool decided = false;
+    std::shared_ptr<Judged> judged;
     int fact_rounds = 0;
     bool facts_given_up = false;
   };
@@ -92,13 +90,16 @@ class Conversation {
   bool on_function_call(const postgres::Frame& frame, Turn& turn);
   bool on_describe(const postgres::Frame& frame, Turn& turn);
   void on_close(const postgres::Frame& frame, Turn& turn);
+  static ErrorText too_many_names();
+  static size_t names_made_by(const sql::Analysis& analysis);
+  bool has_room_for_names(const sql::Analysis& analysis) const;
   void on_copy_in(const postgres::Frame& frame, Turn& turn);
   static bool may_copy_in(const Running* running);
   bool begin_large(const postgres::Large& large, Turn& turn);
   void pass_large_agent(Turn& turn);
-  void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
-  bool push(postgres::InFlight::Kind kind, Ticket ticket, Turn& turn);
-  void refuse(model::OperationId operation, Ticket error, bool with_sync, Turn& turn);
+  void forward(const postgres::Frame& frame, postgres::InFlight::Kind kind, Ticket&& ticket, Turn& turn);
+  bool push(postgres::InFlight::Kind kind, Ticket&& ticket, Turn& turn);
+  void refuse(model::OperationId operation, ErrorText error, bool with_sync, Turn& turn);
   void refuse_decided(model::OperationId operation, bool with_sync, Turn& turn);
   std::vector<std::string> record_parameters(const postgres::Bind& bind, const Prepared& prepared) const;
   void wait_for(Blocked what, Turn& turn);
@@ -107,20 +108,33 @@ class Conversation {
   // judgement.cc
   Verdict judge_text(std::string_view text, model::Sql::Source source, Turn& turn);
   Verdict judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn);
+  std::shared_ptr<Prepared> unseen(std::string what) const;
   Verdict judge_function(uint32_t oid, Turn& turn);
+  Verdict verdict_on(model::OperationId operation);
   /// Null: the message must wait.
+  std::shared_ptr<Judged> understand(std::string_view utf8, bool alike, Turn& turn);
+  std::shared_ptr<Judged> unreadable(std::string_view text) const;
   std::shared_ptr<const sql::Analysis> analyse(const std::string& text, Turn& turn);
+  void read_parameters();
   bool get_facts(LookupRequest request, Turn& turn);
-  Verdict decide(model::Sql sql, model::OperationId parent, RecordText text, Turn& turn);
+  Verdict decide(model::Sql::Source source, std::string_view text, Turn& turn) {
+    return decide(source, text, 0, {}, turn);
+  }
+  Verdict decide(model::Sql::Source source, std::string_view text, model::OperationId parent,
+                 std::vector<std::string> parameters, Turn& turn);
+  RecordText record_text(const Judged& judged, std::string_view text, Turn& turn) const;
+  bool decision_holds(const Judged& judged, const Turn& turn) const;
+  void decide_text(Judged& judged, Turn& turn);
   void forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis, model::Decision& decision) const;
-  RecordText record_text(const std::string& text, const sql::Analysis& analysis) const;
   std::optional<std::string> hide(const sql::Literal& literal, std::string_view value) const;
   static bool must_read_rows(const model::Obligations& obligations) {
     return !obligations.columns.empty() || !obligations.detect.empty() || obligations.record_rows_max > 0;
   }
-  void start_running(model::OperationId id, std::shared_ptr<const sql::Analysis> analysis, std::string_view text);
+  Running& start_running();
   void read_facts(Turn& turn);
-  void start_lookup(LookupRequest request, Turn& turn);
+  void start_lookup(LookupRequest request, uint64_t generation, Turn& turn);
+  std::shared_ptr<const SharedCatalogue> shared_catalogue(Turn& turn);
+  void drop_old_facts(Turn& turn);
 
   // server_side.cc
   void pump_server(Turn& turn);
@@ -144,6 +158,7 @@ class Conversation {
   void settle_discarded(Turn& turn);
   void close_tickets(Turn& turn);
   void end_operation(model::OperationId id, Turn& turn);
+  Result<std::shared_ptr<const ResultShape>> result_shape(std::string_view body, Judged* judged) const;
   void plan_masking(Running& running);
   Ticket* ticket_of(uint64_t id);
   LiveOperation* live_of(const Ticket& ticket);
@@ -163,9 +178,13 @@ class Conversation {
   postgres::AnswerQueue queue_;
   std::deque<Ticket> tickets_;
   uint64_t first_ticket_ = 1;
-  std::unordered_map<model::OperationId, Running> running_;
+  RecycledMap<model::OperationId, Running> running_;
+  JudgedTexts judged_;
+  bool utf8_ = true;        ///< client_encoding
+  sql::Settings settings_;  ///< what the server said of it
   SessionNames names_;
   CatalogueCache catalogue_;
+  std::optional<CatalogueId> catalogue_id_;  ///< none: the Target has no side connection
   model::Obligations in_force_;  ///< masks and limits of this agent on this target, whatever the statement
   std::shared_ptr<const mask::DetectorSet> detectors_;
   uint64_t meaning_ = 1;       ///< epoch of what names mean in this session
@@ -185,6 +204,7 @@ class Conversation {
   bool lookup_failed_ = false;
   bool agent_reading_ = true;
   int64_t expires_wall_ns_ = 0;  ///< the connection's decision must be taken again then
+  size_t names_coming_ = 0;      ///< by PREPARE and DECLARE in flight
   std::string refused_portal_;
 };
 

@@ -30,12 +30,33 @@ std::shared_ptr<const sql::Analysis> unknown_analysis(std::string because, size_
   return out;
 }
 
+/// The catalogue behind this connection, if its Target has a side connection.
+std::optional<CatalogueId> catalogue_id_of(const PostgresConnection& connection) {
+  const policy::Target& target = *connection.life.target();
+  if (target.catalogue_credential_file.empty() || connection.replication) return std::nullopt;
+  const model::Endpoint& server = connection.life.origin().destination;
+  const policy::HostPattern* host = connection.life.match().host;
+  return CatalogueId{.target = target.name,
+                     .host = host && !host->name.empty() ? host->name : server.address.to_string(),
+                     .server = server,
+                     .database = connection.database,
+                     .tls_mode = target.tls_mode,
+                     .ca_file = target.tls_ca_file,
+                     .credential_file = target.catalogue_credential_file};
+}
+
 std::vector<model::Effect> all_effects(const sql::Analysis& analysis) {
   std::vector<model::Effect> out;
   for (const sql::Statement& statement : analysis.statements)
     for (const model::Effect& effect : statement.effects)
       if (std::ranges::find(out, effect) == out.end()) out.push_back(effect);
   return out;
+}
+
+/// `column` is "schema.relation.column".
+bool is_column(std::string_view column, const model::ColumnMask& mask) {
+  return column.size() == mask.relation.size() + 1 + mask.column.size() && column.starts_with(mask.relation) &&
+         column[mask.relation.size()] == '.' && column.ends_with(mask.column);
 }
 
 /// What limits count: statements that run. The end of a transaction must always be possible.
@@ -53,6 +74,7 @@ void Conversation::read_facts(Turn& turn) {
   const policy::Target* target = life_.target();
   if (!target) return;
   const policy::Judgement judged = policy.judge(agent, target->name, {}, turn.now.wall_ns);
+  catalogue_id_ = catalogue_id_of(connection_);
   in_force_ = judged.obligations ? *judged.obligations : model::Obligations{};
   life_.set_limits(in_force_.limits, turn.now);
   transparent_ = in_force_.columns.empty() && in_force_.detect.empty() &&
@@ -73,47 +95,56 @@ void Conversation::read_facts(Turn& turn) {
 
 Conversation::Verdict Conversation::judge_text(std::string_view text, model::Sql::Source source, Turn& turn) {
   if (!front_) front_ = Front();
-  if (!front_->judged) {
-    if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
-    const auto encoding = connection_.parameters.find("client_encoding");
-    auto utf8 = to_utf8(text, encoding == connection_.parameters.end() ? "UTF8" : encoding->second);
-    front_->analysis =
-        utf8 ? analyse(*utf8, turn) : unknown_analysis("text is not in the client_encoding", text.size());
-    if (!front_->analysis) return Verdict::wait;
-    front_->text = utf8 ? std::move(*utf8) : "";
-    front_->effects = all_effects(*front_->analysis);
-    RecordText record = record_text(front_->text, *front_->analysis);
-    return decide({.source = source, .text = front_->text, .effects = front_->effects}, 0, std::move(record), turn);
-  }
-  return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  if (front_->decided) return verdict_on(front_->operation);
+  if (moving_lexing_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
+  const bool alike = source == model::Sql::Source::query;  // a prepared statement's own text is asked for later
+  std::optional<std::string> converted;
+  if (!utf8_ && (converted = to_utf8(text, connection_.parameters.find("client_encoding")->second))) text = *converted;
+  const bool readable = utf8_ ? is_valid_utf8(text) : converted.has_value();
+  front_->judged = readable ? understand(text, alike, turn) : unreadable(text);
+  if (!front_->judged) return Verdict::wait;
+  return decide(source, readable ? text : std::string_view(), turn);
 }
 
 Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Portal& portal, Turn& turn) {
   if (!front_) front_ = Front();
-  if (front_->judged)
-    return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  if (front_->decided) return verdict_on(front_->operation);
   if (!transparent_) {
     // What runs is what the names mean now, not what they meant when it was parsed.
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
-    if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
-    if (prepared.meaning != meaning_) {
-      auto analysis = analyse(prepared.text, turn);
-      if (!analysis) return Verdict::wait;
-      prepared.analysis = std::move(analysis);
-      prepared.effects = all_effects(*prepared.analysis);
+    drop_old_facts(turn);
+    if (prepared.meaning != meaning_ && prepared.judged->readable) {
+      auto judged = understand(prepared.judged->text(), false, turn);
+      if (!judged) return Verdict::wait;
+      prepared.judged = std::move(judged);
       prepared.meaning = meaning_;
     }
   }
-  front_->analysis = prepared.analysis;
-  RecordText record{.parameters = portal.parameters};
-  return decide({.source = model::Sql::Source::execute, .text = prepared.text, .effects = prepared.effects},
-                prepared.operation, std::move(record), turn);
+  front_->judged = prepared.judged;
+  return decide(model::Sql::Source::execute, prepared.judged->text(), prepared.operation, portal.parameters, turn);
+}
+
+/// What stands for a statement or portal that was made where nobody saw it: unknown for ever.
+std::shared_ptr<Prepared> Conversation::unseen(std::string what) const {
+  model::Sql sql{.text = printable(what)};
+  auto analysis = unknown_analysis(sql.text + " was not seen being made", sql.text.size());
+  sql.effects = all_effects(*analysis);
+  auto out = std::make_shared<Prepared>();
+  out->judged = std::make_shared<Judged>(
+      Judged{.operation = life_.make_operation(std::move(sql)), .analysis = std::move(analysis), .readable = false});
+  return out;
+}
+
+size_t Conversation::names_made_by(const sql::Analysis& analysis) {
+  return static_cast<size_t>(std::ranges::count_if(analysis.statements, [](const sql::Statement& statement) {
+    return statement.name_change && (statement.name_change->kind == sql::NameChange::prepare ||
+                                     statement.name_change->kind == sql::NameChange::declare_cursor);
+  }));
 }
 
 Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
   if (!front_) front_ = Front();
-  if (front_->judged)
-    return life_.find(front_->operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+  if (front_->decided) return verdict_on(front_->operation);
   const std::string* name = nullptr;
   if (!transparent_ && !(name = catalogue_.function_name(oid)) && !front_->facts_given_up &&
       front_->fact_rounds++ < limits::kFactRoundsMax) {
@@ -136,26 +167,79 @@ Conversation::Verdict Conversation::judge_function(uint32_t oid, Turn& turn) {
   const std::string text = fmt::format("function call {}", effect.object);
   statement.effects.push_back(std::move(effect));
   analysis->statements.push_back(std::move(statement));
-  front_->effects = all_effects(*analysis);
-  front_->analysis = std::move(analysis);
-  return decide({.source = model::Sql::Source::function_call, .text = text, .effects = front_->effects}, 0,
-                {.statement = text, .shape = text}, turn);
+  analysis->shape = text;
+  front_->judged = std::make_shared<Judged>(
+      Judged{.operation = life_.make_operation(model::Sql{
+                 .source = model::Sql::Source::function_call, .text = text, .effects = all_effects(*analysis)}),
+             .analysis = analysis});
+  return decide(model::Sql::Source::function_call, text, turn);
+}
+
+Conversation::Verdict Conversation::verdict_on(model::OperationId operation) {
+  return life_.find(operation)->stage == Stage::released ? Verdict::released : Verdict::refused;
+}
+
+/// At the start and after every ParameterStatus.
+void Conversation::read_parameters() {
+  const auto value = [&](std::string_view name) -> const std::string* {
+    const auto found = connection_.parameters.find(name);
+    return found == connection_.parameters.end() ? nullptr : &found->second;
+  };
+  const std::string* encoding = value("client_encoding");
+  utf8_ = !encoding || is_utf8_encoding(*encoding);
+  const std::string* conforming = value("standard_conforming_strings");
+  settings_.standard_conforming_strings = !conforming || *conforming == "on";
+  if (const std::string* version = value("server_version"))
+    std::from_chars(version->data(), version->data() + version->size(), settings_.server_major);
+}
+
+std::shared_ptr<Judged> Conversation::unreadable(std::string_view text) const {
+  auto analysis = unknown_analysis("text is not in the client_encoding", text.size());
+  auto operation = life_.make_operation(model::Sql{.effects = all_effects(*analysis)});
+  return std::make_shared<Judged>(
+      Judged{.operation = std::move(operation), .analysis = std::move(analysis), .readable = false});
+}
+
+/// Null: something is waited for. With `alike`, what is known of a text that does the same will do.
+std::shared_ptr<Judged> Conversation::understand(std::string_view utf8, bool alike, Turn& turn) {
+  if (!transparent_) {
+    if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
+    drop_old_facts(turn);
+  }
+  const bool conforming = settings_.standard_conforming_strings;
+  if (auto known = judged_.find(utf8, alike); known && known->meaning == meaning_ &&
+                                              known->transaction_moved == moved_in_transaction_ &&
+                                              known->standard_conforming_strings == conforming) {
+    // What a human is to see, or a refusal to speak of, is the text itself.
+    if (known->text() == utf8 || (decision_holds(*known, turn) && known->decision->outcome == model::Outcome::allow))
+      return known;
+  }
+  model::Sql sql{.text = std::string(utf8)};
+  names_.asked = false;
+  auto analysis = analyse(sql.text, turn);
+  if (!analysis) return nullptr;
+  sql.effects = all_effects(*analysis);
+  auto judged = std::make_shared<Judged>(Judged{.operation = life_.make_operation(std::move(sql)),
+                                                .analysis = std::move(analysis),
+                                                .meaning = meaning_,
+                                                .transaction_moved = moved_in_transaction_,
+                                                .standard_conforming_strings = conforming});
+  if (judged->analysis->parsed && !names_.asked) judged_.keep(judged);
+  return judged;
 }
 
 /// Null: something is waited for. Names of prepared statements from an older epoch are made current on the way.
 std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& text, Turn& turn) {
-  sql::Settings settings{.creation_schema = catalogue_.creation_schema(), .transaction_moved = moved_in_transaction_};
-  if (auto found = connection_.parameters.find("standard_conforming_strings"); found != connection_.parameters.end())
-    settings.standard_conforming_strings = found->second == "on";
-  if (auto found = connection_.parameters.find("server_version"); found != connection_.parameters.end())
-    std::from_chars(found->second.data(), found->second.data() + found->second.size(), settings.server_major);
+  sql::Settings settings = settings_;
+  settings.creation_schema = catalogue_.creation_schema();
+  settings.transaction_moved = moved_in_transaction_;
   if (transparent_) {
     static const sql::Catalogue kAssumed{.assume_plain = true};
     return std::make_shared<sql::Analysis>(
         std::get<sql::Analysis>(sql::analyse(text, settings, kAssumed, sql::NoSessionNames())));
   }
   if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
-  if (catalogue_.expire(turn.now)) names_.meaning = ++meaning_;
+  drop_old_facts(turn);
   while (true) {
     names_.stale.clear();
     settings.creation_schema = catalogue_.creation_schema();
@@ -170,16 +254,32 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
     if (names_.stale.empty()) return std::make_shared<sql::Analysis>(std::get<sql::Analysis>(std::move(result)));
     for (const std::shared_ptr<Prepared>& prepared : std::exchange(names_.stale, {})) {
       prepared->meaning = meaning_;  // first, so that a statement that executes itself ends here
-      auto again = analyse(prepared->text, turn);
+      if (!prepared->judged->readable) continue;
+      auto again = understand(prepared->judged->text(), false, turn);
       if (!again) return prepared->meaning = 0, nullptr;
-      prepared->effects = all_effects(*again);
-      prepared->analysis = std::move(again);
+      prepared->judged = std::move(again);
     }
   }
 }
 
-/// Asks on the agent's connection when that is possible. False: wait. True: go on, with or without facts.
+/// What the side connection holds; null without one.
+std::shared_ptr<const SharedCatalogue> Conversation::shared_catalogue(Turn& turn) {
+  return catalogue_id_ ? life_.services().shared_catalogue(*catalogue_id_, turn.now) : nullptr;
+}
+
+void Conversation::drop_old_facts(Turn& turn) {
+  if (catalogue_.too_old(turn.now) && catalogue_.expire(shared_catalogue(turn).get(), turn.now))
+    names_.meaning = ++meaning_;
+}
+
+/// From what is shared, as far as nothing that this session did is in the way (the one place that decides it). The
+/// rest is asked on the agent's own connection when that is possible. False: wait. True: go on, with or without facts.
 bool Conversation::get_facts(LookupRequest request, Turn& turn) {
+  const auto shared = shared_catalogue(turn);
+  if (shared && !moved_in_transaction_ && moving_meaning_ == 0 && catalogue_.may_share(*shared, turn.now)) {
+    catalogue_.take(*shared, request);
+    if (request.empty()) return true;
+  }
   if (connection_.replication || (queue_.empty() && connection_.status == postgres::TransactionStatus::failed) ||
       queue_.phase() == postgres::Phase::copy_in || queue_.phase() == postgres::Phase::copy_both) {
     front_->facts_given_up = true;
@@ -190,11 +290,11 @@ bool Conversation::get_facts(LookupRequest request, Turn& turn) {
     wait_for(Blocked::drain, turn);
     return false;
   }
-  start_lookup(std::move(request), turn);
+  start_lookup(std::move(request), shared && shared->valid(turn.now) ? shared->generation : 0, turn);
   return false;
 }
 
-void Conversation::start_lookup(LookupRequest request, Turn& turn) {
+void Conversation::start_lookup(LookupRequest request, uint64_t generation, Turn& turn) {
   using Kind = postgres::InFlight::Kind;
   const bool in_batch = batch_open_;
   std::string messages;
@@ -210,28 +310,48 @@ void Conversation::start_lookup(LookupRequest request, Turn& turn) {
   batch_open_ = in_batch;
   unanswered_since_flush_ = false;
   lookup_failed_ = false;
-  catalogue_.begin(std::move(request));
+  catalogue_.begin(std::move(request), generation);
   blocked_ = Blocked::lookup;
   turn.actions.send(connection_.upstream) += messages;
 }
 
-Conversation::Verdict Conversation::decide(model::Sql sql, model::OperationId parent, RecordText text, Turn& turn) {
-  LiveOperation& live = life_.open(std::move(sql), parent, turn.now);
-  live.statements = statements_to_count(std::get<model::Sql>(live.operation.body).source, *front_->analysis);
-  model::Decision decision = life_.decide(live.operation, turn.now);
-  forbid_unmaskable(std::get<model::Sql>(live.operation.body), front_->analysis.get(), decision);
-  life_.judge(live, std::move(decision), std::move(text), turn.now, turn.actions);
-  front_->operation = live.operation.id;
-  front_->judged = true;
-  switch (live.stage) {
-    case Stage::released:
-      return Verdict::released;
-    case Stage::held:
-      wait_for(Blocked::hold, turn);
-      return Verdict::wait;
-    default:
-      return Verdict::refused;
+Conversation::Verdict Conversation::decide(model::Sql::Source source, std::string_view text, model::OperationId parent,
+                                           std::vector<std::string> parameters, Turn& turn) {
+  Judged& judged = *front_->judged;
+  LiveOperation& live = life_.open(judged.operation, parent, turn.now);
+  live.statements = statements_to_count(source, *judged.analysis);
+  decide_text(judged, turn);
+  RecordText record = record_text(judged, text, turn);
+  const bool in_full = record.same_as == 0;
+  record.parameters = std::move(parameters);
+  life_.judge(live, judged.decision, std::move(record), turn.now, turn.actions);
+  if (in_full && live.decision == judged.decision) {
+    judged.recorded_as = live.id;
+    judged.recorded_monotonic_ns = turn.now.monotonic_ns;
+    judged.recorded_text = text == judged.text();
   }
+  front_->operation = live.id;
+  front_->decided = true;
+  if (live.stage != Stage::held) return verdict_on(live.id);
+  wait_for(Blocked::hold, turn);
+  return Verdict::wait;
+}
+
+/// Does what was decided once still hold?
+bool Conversation::decision_holds(const Judged& judged, const Turn& turn) const {
+  return judged.decision && judged.facts_epoch == life_.facts().epoch && life_.record_trouble().empty() &&
+         (judged.decision->expires_wall_ns == 0 || turn.now.wall_ns < judged.decision->expires_wall_ns);
+}
+
+void Conversation::decide_text(Judged& judged, Turn& turn) {
+  if (decision_holds(judged, turn)) return;
+  model::Decision decision = life_.decide(*judged.operation, turn.now);
+  forbid_unmaskable(judged.sql(), judged.analysis.get(), decision);
+  judged.tainted = reads_masked(decision.obligations, judged.analysis->statements);
+  judged.decision = std::make_shared<model::Decision>(std::move(decision));
+  judged.facts_epoch = life_.facts().epoch;
+  judged.recorded_as = 0;
+  judged.masking.reset();
 }
 
 /// Ways out for which there is no mask yet: they are refused when a masked column is in reach.
@@ -264,35 +384,46 @@ void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis*
   decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.columns.front().mask), .text = why}};
 }
 
-RecordText Conversation::record_text(const std::string& text, const sql::Analysis& analysis) const {
-  return {.statement =
-              sql::redact(text, analysis.statements,
-                          [&](const sql::Literal& literal, std::string_view value) { return hide(literal, value); }),
-          .shape = analysis.shape};
+/// In full, or as much as an earlier entry of the same does not say.
+RecordText Conversation::record_text(const Judged& judged, std::string_view text, Turn& turn) const {
+  const auto replace = [&](const sql::Literal& literal, std::string_view value) { return hide(literal, value); };
+  const bool told = judged.recorded_as != 0 && turn.now.monotonic_ns - judged.recorded_monotonic_ns <
+                                                   limits::kRecordSameAsMaxAgeMs * kNanosPerMilli;
+  RecordText out;
+  if (told) out.same_as = judged.recorded_as;
+  if (judged.readable && text != judged.text())
+    out.statement = redact_alike(text, judged_.numbers(), judged, replace);
+  else if (!told || !judged.recorded_text)
+    out.statement = sql::redact(text, judged.analysis->statements, replace);
+  if (!told) out.shape = judged.analysis->shape;
+  return out;
 }
 
 /// What stands in the record for a literal or parameter; nothing: it may be seen.
 std::optional<std::string> Conversation::hide(const sql::Literal& literal, std::string_view value) const {
   for (const std::string& column : literal.columns)
     for (const model::ColumnMask& mask : in_force_.columns)
-      if (column == fmt::format("{}.{}", mask.relation, mask.column)) return "'<masked>'";
+      if (is_column(column, mask)) return "'<masked>'";
   if (detectors_ && !detectors_->empty()) return detectors_->mask_text(value, *life_.facts().masker);
   return std::nullopt;
 }
 
-void Conversation::start_running(model::OperationId id, std::shared_ptr<const sql::Analysis> analysis,
-                                 std::string_view text) {
-  const LiveOperation& live = *life_.find(id);
-  Running& running = running_[id];
-  running.obligations = live.decision.obligations;
-  running.tainted = reads_masked(running.obligations, analysis->statements);
-  if (!running.obligations.detect.empty()) running.detectors = detectors_;
-  running.reads_rows = must_read_rows(running.obligations);
-  for (const sql::Statement& statement : analysis->statements)
-    if (statement.name_change) running.text = std::string(text);
+/// The operation at the front was released.
+Conversation::Running& Conversation::start_running() {
+  const model::OperationId id = front_->operation;
+  const std::shared_ptr<const model::Decision>& decision = life_.find(id)->decision;
+  Running& running = running_.emplace(id);
+  running.judged = front_->judged;
+  running.obligations = {decision, &decision->obligations};
+  running.tainted = decision == running.judged->decision
+                        ? running.judged->tainted
+                        : reads_masked(decision->obligations, running.judged->analysis->statements);
+  if (!decision->obligations.detect.empty()) running.detectors = detectors_;
+  running.reads_rows = must_read_rows(decision->obligations);
   running.meaning = meaning_;
-  running.analysis = std::move(analysis);
+  names_coming_ += names_made_by(*running.judged->analysis);
   running.rows.id = id;
+  return running;
 }
 
 }  // namespace sallyport::flow

@@ -70,19 +70,30 @@ void Login::on_event(const Event& event, Turn& turn) {
   } else if (std::holds_alternative<Changed>(event)) {
     on_changed(turn);
   } else if (std::holds_alternative<Tick>(event)) {
-    if (state_ == State::held) {
-      for (model::OperationId id : {model::OperationId{0}, startup_operation_})
-        if (LiveOperation* live = life.find(id);
-            live && live->hold_deadline_ns && live->hold_deadline_ns <= turn.now.monotonic_ns)
-          life.answer(*live, false, "nobody answered in time", turn.now, turn.actions);
-      after_judgement(turn);
-    } else if (state_ != State::cancelling && turn.now.monotonic_ns >= deadline_ns_) {
-      if (startup_)
-        refuse("08006", "the login took longer than it may", "", turn);
-      else
-        end_silently(connection_, "no StartupMessage in time", turn);
-    }
+    on_tick(turn);
   }
+}
+
+/// A Tick answers all wishes made before it, so those that are not due yet are made again.
+void Login::on_tick(Turn& turn) {
+  if (state_ == State::held) {
+    OperationLife& life = connection_.life;
+    for (model::OperationId id : {model::OperationId{0}, startup_operation_}) {
+      LiveOperation* live = life.find(id);
+      if (!live || live->hold_deadline_ns == 0) continue;
+      if (live->hold_deadline_ns <= turn.now.monotonic_ns)
+        life.answer(*live, false, "nobody answered in time", turn.now, turn.actions);
+      else
+        turn.actions.add(Wake{live->hold_deadline_ns});
+    }
+    return after_judgement(turn);
+  }
+  if (state_ == State::cancelling) return;
+  if (turn.now.monotonic_ns < deadline_ns_) return turn.actions.add(Wake{deadline_ns_});
+  if (startup_)
+    refuse("08006", "the login took longer than it may", "", turn);
+  else
+    end_silently(connection_, "no StartupMessage in time", turn);
 }
 
 /// Judges again what is open. A denial waits for the StartupMessage to be told, if there is none yet.
@@ -91,10 +102,7 @@ void Login::on_changed(Turn& turn) {
   if (!life.refresh()) return;
   for (LiveOperation* live : life.no_longer_allowed(turn.now)) live->stage = Stage::refused;
   LiveOperation* connect = life.find(0);
-  if (connect && !life.target() && connect->stage != Stage::refused) {
-    connect->stage = Stage::refused;
-    connect->decision.causes = {{.rule = "no target", .text = "no target in policy lists this destination any more"}};
-  }
+  if (connect && (!life.match().target || (startup_ && !life.target()))) refuse_for_want_of_target(*connect);
   if (!cancel_raw_.empty() && connect && connect->stage == Stage::refused)
     return end_normally(connection_, "cancel request refused by policy", turn);
   if (startup_ && !refuse_if_denied(connect, turn)) refuse_if_denied(life.find(startup_operation_), turn);
@@ -292,6 +300,7 @@ bool Login::on_server_frame(const postgres::Frame& frame, Turn& turn) {
       if (auto ready = parse_ready_for_query(frame.body); ready && state_ == State::settling) {
         connection_.status = ready->status;
         state_ = State::ready;
+        if (LiveOperation* live = connection_.life.find(startup_operation_)) live->result.tag = "logged in";
         turn.actions.send(kAgentLeg) += frame.raw;
         return true;
       }

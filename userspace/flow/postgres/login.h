@@ -46,10 +46,13 @@ class Login {
   void after_judgement(Turn& turn);
   void start_direct_tls(Turn& turn);
   void secure_agent(std::string alpn, std::string unread, Turn& turn);
+  bool takes_no_tls() const;
+  void refuse_for_want_of_target(LiveOperation& connect);
   bool refuse_if_denied(const LiveOperation* live, Turn& turn);
 
   // login.cc: the server's side
   void on_changed(Turn& turn);
+  void on_tick(Turn& turn);
   void prove_agent(Turn& turn);
   void read_proof(Turn& turn);
   void dial(Turn& turn);

@@ -4,25 +4,34 @@
 // lookup_sql(), which is why none may hide in IN or CASE x WHEN, and each stands between blanks.
 #pragma once
 
-#include <string>
-
 namespace sallyport::flow {
 
 /// $1 schemas ('' = unqualified) and $2 names of relations, $3 and $4 of functions, $5 function OIDs, $6 and $7 of
-/// types, $8 and $9 of operators.
+/// types, $8 and $9 of operators, $10 and $11 of relations to look behind.
 /// One text column, one JSON object a row:
 ///   {"q":"r","i":1,"oid":"16384","schema":…,"name":…,"kind":"r","temp":false,"hidden":6,
-///    "columns":["id",null],"sequences":null,"up":[["public","parent"]],"down":null}
+///    "columns":["id",null],"sequences":null,"keys":[["public","target"]],"up":[["public","parent"]],"down":null}
 ///   {"q":"f","i":1,"more":false,"schema":…,"name":…,"source":…, … as sql::Routine} one for each routine
 ///   {"q":"t","i":1,"checks":null,"functions":[["public","f"]]}   {"q":"x","i":1,"functions":null}
+///   {"q":"b","i":1,"hidden":null,"triggers":null,"code":null,"cascades":null,"definition":null,"foreign":null,
+///    "options":null}
 ///   {"q":"o","oid":"870","schema":…,"name":…}
-///   {"q":"s","schema":"public"}         current_schema()
+///   {"q":"s","schema":"public","path":["pg_catalog","public"],"temp":false,"server":"…"}  current_schema(),
+///                                       current_schemas(true), whether the session has temporary objects
 /// A relation is the one that PostgreSQL would choose now: the first in the session's own search
 /// path. No to_regclass(): it raises on schemas without USAGE, which would end the transaction.
-/// `hidden` are the bits of sql::RelationFact::Hidden. Code longer than 64 KiB does not come, nor more than 32
-/// routines of a name. What BEGIN ATOMIC made is asked of pg_get_functiondef(), which every version has.
-inline constexpr const char* kLookupText = R"sql(
-WITH RECURSIVE wanted(i, oid, relname, relkind, temp, nspname) AS (
+/// `hidden` are the bits of sql::RelationFact::Hidden; in "b" those of rewrite rules, and what else a relation runs in
+/// "triggers" [bits, what, schema, function, definition], "code" [bits, what, expression] (defaults that are constants
+/// or only advance a sequence are left out) and "cascades" [bits, schema, relation, removes]. Code longer than 64 KiB
+/// does not come, nor more than 32 routines of a name. What BEGIN ATOMIC made is asked of pg_get_functiondef(), which
+/// every version has. A part of the question: what it needs in WITH, and its rows.
+struct LookupPart {
+  const char* with;
+  const char* rows;
+};
+
+inline constexpr LookupPart kLookupRelations = {R"sql(
+wanted(i, oid, relname, relkind, temp, nspname) AS (
   SELECT q.i, c.oid, c.relname, c.relkind, c.relpersistence = 't', c.nspname
   FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]))
          WITH ORDINALITY AS q(s, r, i)
@@ -55,15 +64,118 @@ runs_code(i, bits) AS (
   SELECT d.i, 15 FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid WHERE c.relrowsecurity AND EXISTS (
     SELECT FROM pg_catalog.pg_policy y WHERE y.polrelid = d.oid)
   UNION ALL
-  SELECT d.i, 6 FROM down d WHERE EXISTS (
-    SELECT FROM pg_catalog.pg_depend p
-    WHERE p.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND (
-      p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-        AND p.objid = ANY (SELECT a.oid FROM pg_catalog.pg_attrdef a WHERE a.adrelid = d.oid)
-      OR p.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
-        AND p.objid = ANY (SELECT k.oid FROM pg_catalog.pg_constraint k WHERE k.conrelid = d.oid)
-      OR p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-        AND p.objid = ANY (SELECT x.indexrelid FROM pg_catalog.pg_index x WHERE x.indrelid = d.oid)))),
+  SELECT d.i, 6 FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid WHERE c.relchecks <> 0
+    OR EXISTS (SELECT FROM pg_catalog.pg_attrdef a CROSS JOIN LATERAL pg_catalog.pg_get_expr(a.adbin, a.adrelid) AS e
+               WHERE a.adrelid = d.oid AND e ~ '[(]' AND e !~ '^nextval[(][^(]*[)]$')
+    OR EXISTS (SELECT FROM pg_catalog.pg_index x
+               WHERE x.indrelid = d.oid AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL))
+    OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+               LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+               WHERE a.attrelid = d.oid AND a.attnum > 0 AND NOT a.attisdropped
+                 AND (t.typtype = ANY ('{c,d}'::pg_catalog."char"[])
+                   OR e.typtype = ANY ('{c,d}'::pg_catalog."char"[])))))sql",
+                                                R"sql(
+SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', w.nspname, 'name', w.relname,
+  'kind', w.relkind, 'temp', w.temp,
+  'hidden', (SELECT pg_catalog.bit_or(b.bits) FROM runs_code b WHERE b.i = w.i),
+  'columns', (SELECT pg_catalog.json_agg(CASE WHEN NOT a.attisdropped THEN a.attname END ORDER BY a.attnum)
+              FROM pg_catalog.pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0),
+  'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, s.relname))
+         FROM pg_catalog.pg_depend p
+         JOIN pg_catalog.pg_class s ON s.relkind = 'S' AND s.oid =
+           CASE WHEN p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                THEN p.objid ELSE p.refobjid END
+         JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+         WHERE p.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND (
+           p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+             AND p.objid = ANY (
+               SELECT a.oid FROM pg_catalog.pg_attrdef a WHERE a.adrelid = w.oid)
+           OR p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+             AND p.refobjid = w.oid AND p.deptype = 'i')),
+  'keys', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(n.nspname, c.relname))
+           FROM pg_catalog.pg_constraint f JOIN pg_catalog.pg_class c ON c.oid = f.confrelid
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE f.conrelid = w.oid AND f.contype = 'f'),
+  'up', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname))
+         FROM up u JOIN pg_catalog.pg_class c ON c.oid = u.oid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE u.i = w.i AND u.oid <> w.oid),
+  'down', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname))
+           FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE d.i = w.i AND d.oid <> w.oid))::pg_catalog.text
+FROM wanted w)sql"};
+
+inline constexpr LookupPart kLookupBehind = {R"sql(
+looked(i, oid, relkind) AS (
+  SELECT q.i, c.oid, c.relkind
+  FROM ROWS FROM (pg_catalog.unnest($10::pg_catalog.text[]), pg_catalog.unnest($11::pg_catalog.text[]))
+         WITH ORDINALITY AS q(s, r, i)
+  JOIN pg_catalog.pg_namespace n ON CASE WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
+                                         ELSE n.nspname = q.s::pg_catalog.name END
+  JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = q.r::pg_catalog.name),
+below(i, oid) AS (
+  SELECT l.i, l.oid FROM looked l
+  UNION SELECT b.i, h.inhrelid FROM pg_catalog.pg_inherits h JOIN below b ON h.inhparent = b.oid),
+rules(i, bits) AS (
+  SELECT d.i, CASE WHEN r.ev_type = '1' THEN 1 WHEN r.ev_type = '3' THEN 2 WHEN r.ev_type = '2' THEN 4 ELSE 8 END
+  FROM below d JOIN pg_catalog.pg_rewrite r ON r.ev_class = d.oid
+  WHERE r.rulename <> '_RETURN'),
+triggers(i, bits, what, nsp, name, code) AS (
+  SELECT d.i, (ARRAY[0,2,8,10,4,6,12,14,16,18,24,26,20,22,28,30])[((t.tgtype >> 2) & 15) + 1],
+    'trigger ' || t.tgname, n.nspname, p.proname,
+    CASE WHEN t.tgqual IS NULL THEN '' ELSE pg_catalog.pg_get_triggerdef(t.oid) END
+  FROM below d JOIN pg_catalog.pg_trigger t ON t.tgrelid = d.oid
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+  WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'),
+code(i, bits, what, text) AS (
+  SELECT d.i, 6, 'default or value of column ' || c.attname, pg_catalog.pg_get_expr(a.adbin, a.adrelid)
+  FROM below d JOIN pg_catalog.pg_attrdef a ON a.adrelid = d.oid
+  JOIN pg_catalog.pg_attribute c ON c.attrelid = d.oid AND c.attnum = a.adnum
+  UNION ALL
+  SELECT d.i, 6, 'check ' || k.conname, pg_catalog.pg_get_expr(k.conbin, k.conrelid)
+  FROM below d JOIN pg_catalog.pg_constraint k ON k.conrelid = d.oid AND k.contype = 'c'
+  UNION ALL
+  SELECT d.i, 6, 'index ' || x.indexrelid::pg_catalog.text, pg_catalog.concat_ws(
+    ', ', pg_catalog.pg_get_expr(x.indexprs, x.indrelid), pg_catalog.pg_get_expr(x.indpred, x.indrelid))
+  FROM below d JOIN pg_catalog.pg_index x ON x.indrelid = d.oid
+  WHERE x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
+  UNION ALL
+  SELECT d.i, 15, 'policy ' || y.polname, pg_catalog.concat_ws(
+    ', ', pg_catalog.pg_get_expr(y.polqual, y.polrelid), pg_catalog.pg_get_expr(y.polwithcheck, y.polrelid))
+  FROM below d JOIN pg_catalog.pg_class c ON c.oid = d.oid AND c.relrowsecurity
+  JOIN pg_catalog.pg_policy y ON y.polrelid = d.oid
+  UNION ALL
+  SELECT d.i, 6, 'type of column ' || a.attname, 'NULL::' || pg_catalog.format_type(a.atttypid, NULL)
+  FROM below d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+  WHERE t.typtype = ANY ('{c,d}'::pg_catalog."char"[]) OR e.typtype = ANY ('{c,d}'::pg_catalog."char"[])),
+cascades(i, bits, nsp, name, removes) AS (
+  SELECT d.i, v.bits, CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END, c.relname, v.removes
+  FROM below d JOIN pg_catalog.pg_constraint f ON f.confrelid = d.oid AND f.contype = 'f'
+  CROSS JOIN LATERAL (VALUES (4, f.confupdtype, false),
+                             (8, f.confdeltype, f.confdeltype = 'c')) AS v(bits, does, removes)
+  JOIN pg_catalog.pg_class c ON c.oid = f.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE v.does = ANY ('{c,n,d}'::pg_catalog."char"[])))sql",
+                                             R"sql(
+SELECT pg_catalog.json_build_object('q', 'b', 'i', w.i,
+  'hidden', (SELECT pg_catalog.bit_or(b.bits) FROM rules b WHERE b.i = w.i),
+  'triggers', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(t.bits, t.what, t.nsp, t.name, t.code))
+               FROM triggers t WHERE t.i = w.i),
+  'code', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(k.bits, k.what, k.text))
+           FROM code k WHERE k.i = w.i AND k.text ~ '[(]|^NULL::' AND k.text !~ '^nextval[(][^(]*[)]$'),
+  'cascades', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(k.bits, k.nsp, k.name, k.removes))
+               FROM cascades k WHERE k.i = w.i),
+  'definition', CASE WHEN (w.relkind = 'v' OR w.relkind = 'm') THEN pg_catalog.pg_get_viewdef(w.oid) END,
+  'foreign', (SELECT pg_catalog.json_build_object('server', s.srvname, 'handler', p.prosrc, 'options', t.ftoptions)
+              FROM pg_catalog.pg_foreign_table t JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
+              JOIN pg_catalog.pg_foreign_data_wrapper f ON f.oid = s.srvfdw
+              JOIN pg_catalog.pg_proc p ON p.oid = f.fdwhandler
+              JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname = 'c'
+              WHERE t.ftrelid = w.oid),
+  'options', (SELECT pg_catalog.to_json(c.reloptions) FROM pg_catalog.pg_class c WHERE c.oid = w.oid))::pg_catalog.text
+FROM looked w)sql"};
+
+inline constexpr LookupPart kLookupRoutines = {R"sql(
 routines(i, n, oid) AS (
   SELECT q.i, c.n, c.oid
   FROM ROWS FROM (pg_catalog.unnest($3::pg_catalog.text[]), pg_catalog.unnest($4::pg_catalog.text[]))
@@ -74,7 +186,34 @@ routines(i, n, oid) AS (
     WHERE p.proname = q.r::pg_catalog.name AND n.nspname <> 'pg_catalog'
       AND CASE WHEN q.s = '' THEN n.nspname = ANY (pg_catalog.current_schemas(false))
                WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
-               ELSE n.nspname = q.s::pg_catalog.name END LIMIT 33) c),
+               ELSE n.nspname = q.s::pg_catalog.name END LIMIT 33) c))sql",
+                                               R"sql(
+SELECT pg_catalog.json_build_object('q', 'f', 'i', r.i, 'more', r.n > 32,
+  'schema', CASE WHEN n.oid = pg_catalog.pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname END, 'name', p.proname,
+  'owner', pg_catalog.pg_get_userbyid(p.proowner), 'kind', p.prokind, 'volatility', p.provolatile,
+  'definer', p.prosecdef, 'language', l.lanname, 'library', p.probin, 'settings', p.proconfig,
+  'parameters', p.proargnames, 'defaults', pg_catalog.pg_get_expr(p.proargdefaults, 0::pg_catalog.oid),
+  'definition', l.lanname = 'sql' AND p.prosrc = '',
+  'source', CASE WHEN l.lanname = 'sql' AND p.prosrc = '' AND p.prokind <> 'a'
+                   THEN pg_catalog.pg_get_functiondef(p.oid)
+                 WHEN pg_catalog.octet_length(p.prosrc) <= 65536 THEN p.prosrc END,
+  'parts', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(fn.nspname, f.proname))
+            FROM pg_catalog.pg_aggregate a
+            JOIN pg_catalog.pg_proc f ON f.oid = ANY (ARRAY[a.aggtransfn::pg_catalog.oid, a.aggfinalfn, a.aggcombinefn,
+              a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn])
+            JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
+            WHERE a.aggfnoid::pg_catalog.oid = p.oid AND fn.nspname <> 'pg_catalog'),
+  'types', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(tn.nspname, t.typname))
+            FROM pg_catalog.unnest(COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[])
+                                   || p.prorettype) AS u(oid)
+            JOIN pg_catalog.pg_type t ON t.oid = u.oid
+            JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
+            WHERE tn.nspname <> 'pg_catalog' AND t.typtype = ANY ('{d,c}'::pg_catalog."char"[])))::pg_catalog.text
+FROM routines r JOIN pg_catalog.pg_proc p ON p.oid = r.oid
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_language l ON l.oid = p.prolang)sql"};
+
+inline constexpr LookupPart kLookupTypes = {R"sql(
 made(i, oid) AS (
   SELECT q.i, c.oid
   FROM ROWS FROM (pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::pg_catalog.text[]))
@@ -100,58 +239,8 @@ behind(i, oid) AS (
                                              t.typmodin, t.typmodout]) AS f(oid)
   UNION SELECT m.i, c.castfunc FROM made m JOIN pg_catalog.pg_cast c ON c.casttarget = m.oid
   UNION SELECT m.i, r.rngcanonical FROM made m JOIN pg_catalog.pg_range r ON r.rngtypid = m.oid
-  UNION SELECT m.i, r.rngsubdiff FROM made m JOIN pg_catalog.pg_range r ON r.rngtypid = m.oid)
-SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', w.nspname, 'name', w.relname,
-  'kind', w.relkind, 'temp', w.temp,
-  'hidden', (SELECT pg_catalog.bit_or(b.bits) FROM runs_code b WHERE b.i = w.i),
-  'columns', (SELECT pg_catalog.json_agg(CASE WHEN NOT a.attisdropped THEN a.attname END ORDER BY a.attnum)
-              FROM pg_catalog.pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0),
-  'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, s.relname))
-         FROM pg_catalog.pg_depend p
-         JOIN pg_catalog.pg_class s ON s.relkind = 'S' AND s.oid =
-           CASE WHEN p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                THEN p.objid ELSE p.refobjid END
-         JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
-         WHERE p.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND (
-           p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-             AND p.objid = ANY (
-               SELECT a.oid FROM pg_catalog.pg_attrdef a WHERE a.adrelid = w.oid)
-           OR p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-             AND p.refobjid = w.oid AND p.deptype = 'i')),
-  'up', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname))
-         FROM up u JOIN pg_catalog.pg_class c ON c.oid = u.oid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE u.i = w.i AND u.oid <> w.oid),
-  'down', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname))
-           FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-           WHERE d.i = w.i AND d.oid <> w.oid))::pg_catalog.text
-FROM wanted w
-UNION ALL
-SELECT pg_catalog.json_build_object('q', 'f', 'i', r.i, 'more', r.n > 32,
-  'schema', CASE WHEN n.oid = pg_catalog.pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname END, 'name', p.proname,
-  'owner', pg_catalog.pg_get_userbyid(p.proowner), 'kind', p.prokind, 'volatility', p.provolatile,
-  'definer', p.prosecdef, 'language', l.lanname, 'library', p.probin, 'settings', p.proconfig,
-  'parameters', p.proargnames, 'defaults', pg_catalog.pg_get_expr(p.proargdefaults, 0::pg_catalog.oid),
-  'definition', l.lanname = 'sql' AND p.prosrc = '',
-  'source', CASE WHEN l.lanname = 'sql' AND p.prosrc = '' AND p.prokind <> 'a'
-                   THEN pg_catalog.pg_get_functiondef(p.oid)
-                 WHEN pg_catalog.octet_length(p.prosrc) <= 65536 THEN p.prosrc END,
-  'parts', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(fn.nspname, f.proname))
-            FROM pg_catalog.pg_aggregate a
-            JOIN pg_catalog.pg_proc f ON f.oid = ANY (ARRAY[a.aggtransfn::pg_catalog.oid, a.aggfinalfn, a.aggcombinefn,
-              a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn])
-            JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
-            WHERE a.aggfnoid::pg_catalog.oid = p.oid AND fn.nspname <> 'pg_catalog'),
-  'types', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(tn.nspname, t.typname))
-            FROM pg_catalog.unnest(COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[])
-                                   || p.prorettype) AS u(oid)
-            JOIN pg_catalog.pg_type t ON t.oid = u.oid
-            JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
-            WHERE tn.nspname <> 'pg_catalog' AND t.typtype = ANY ('{d,c}'::pg_catalog."char"[])))::pg_catalog.text
-FROM routines r JOIN pg_catalog.pg_proc p ON p.oid = r.oid
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-UNION ALL
+  UNION SELECT m.i, r.rngsubdiff FROM made m JOIN pg_catalog.pg_range r ON r.rngtypid = m.oid))sql",
+                                            R"sql(
 SELECT pg_catalog.json_build_object('q', 't', 'i', m.i,
   'checks', (SELECT pg_catalog.json_agg(pg_catalog.pg_get_expr(k.conbin, 0::pg_catalog.oid))
              FROM made d JOIN pg_catalog.pg_constraint k ON k.contypid = d.oid WHERE d.i = m.i),
@@ -159,8 +248,9 @@ SELECT pg_catalog.json_build_object('q', 't', 'i', m.i,
                 FROM behind b JOIN pg_catalog.pg_proc p ON p.oid = b.oid
                 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
                 WHERE b.i = m.i AND n.nspname <> 'pg_catalog'))::pg_catalog.text
-FROM (SELECT DISTINCT made.i FROM made) m
-UNION ALL
+FROM (SELECT DISTINCT made.i FROM made) m)sql"};
+
+inline constexpr LookupPart kLookupOperators = {"", R"sql(
 SELECT pg_catalog.json_build_object('q', 'x', 'i', q.i, 'functions', (
   SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(pn.nspname, p.proname))
   FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
@@ -171,17 +261,24 @@ SELECT pg_catalog.json_build_object('q', 'x', 'i', q.i, 'functions', (
              WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
              ELSE n.nspname = q.s::pg_catalog.name END))::pg_catalog.text
 FROM ROWS FROM (pg_catalog.unnest($8::pg_catalog.text[]), pg_catalog.unnest($9::pg_catalog.text[]))
-       WITH ORDINALITY AS q(s, r, i)
-UNION ALL
+       WITH ORDINALITY AS q(s, r, i))sql"};
+
+inline constexpr LookupPart kLookupFunctionOids = {"", R"sql(
 SELECT pg_catalog.json_build_object('q', 'o', 'oid', p.oid, 'schema', n.nspname, 'name', p.proname)::pg_catalog.text
 FROM pg_catalog.unnest($5::pg_catalog.oid[]) AS q(o)
 JOIN pg_catalog.pg_proc p ON p.oid = q.o
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-UNION ALL
-SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema())::pg_catalog.text
-)sql";
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace)sql"};
 
-/// kLookupText with `=` written OPERATOR(pg_catalog.=), and so on.
-const std::string& lookup_sql();
+inline constexpr LookupPart kLookupSession = {"", R"sql(
+SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema(),
+  'path', pg_catalog.current_schemas(true), 'temp', pg_catalog.pg_my_temp_schema() <> 0::pg_catalog.oid,
+  'server', $server)::pg_catalog.text)sql"};
+
+/// What `$server` stands for: tells this start of this server, and the database, from all others, in numbers that no
+/// setting changes.
+inline constexpr const char* kServerIdentity = R"sql(pg_catalog.concat_ws('/',
+  pg_catalog.int8(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time())),
+  pg_catalog.int8(pg_catalog.date_part('microseconds', pg_catalog.pg_postmaster_start_time())),
+  (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())))sql";
 
 }  // namespace sallyport::flow

@@ -49,6 +49,7 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
         auto status = parse_parameter_status(frame.body);
         if (!status) return violation("target: " + status.error().what, turn), false;
         connection_.parameters[std::string(status->name)] = std::string(status->value);
+        read_parameters();
       }
       if (frame.type == backend::kNoticeResponse)
         on_notice(frame, turn);
@@ -100,6 +101,9 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_row(frame, ticket, turn);
     case backend::kRowDescription:
       return on_row_description(frame, ticket, turn);
+    case backend::kParseComplete:
+      if (LiveOperation* live = live_of(ticket)) live->result.tag = "parsed";
+      break;
     case backend::kNoData:
       if (ticket.portal) ticket.portal->described = true;
       break;
@@ -120,7 +124,7 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       // Refused when it was judged; this one came out of a text that nobody could read.
       if (!running->copy_text && running->detectors) {
         LiveOperation* live = live_of(ticket);
-        live->decision.causes = {
+        live->own_decision().causes = {
             {.rule = "mask detectors", .text = "COPY in binary format cannot be searched for what must be masked"}};
         return cut(*live, turn);
       }
@@ -136,42 +140,59 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
   if (!answer.entry.swallow) relay(frame.raw, turn);
 }
 
-namespace {
-
-/// What outlives the message: its names are borrowed from the input, so they are copied apart.
-void keep_fields(const RowDescription& description, std::vector<Field>& fields, std::vector<std::string>& names) {
-  fields.clear();
-  names.clear();
-  for (Field field : description) {
-    names.emplace_back(field.name);
-    field.name = {};
-    fields.push_back(field);
+/// What a RowDescription says, kept with the text: it says the same each time.
+Result<std::shared_ptr<const ResultShape>> Conversation::result_shape(std::string_view body, Judged* judged) const {
+  if (judged && judged->shape && judged->shape->message == body) return judged->shape;
+  auto description = parse_row_description(body);
+  if (!description) return std::unexpected(description.error());
+  auto shape = std::make_shared<ResultShape>();
+  shape->message = body;
+  for (Field field : *description) {
+    shape->columns.emplace_back(field.name);
+    field.name = {};  // borrowed from the message
+    shape->fields.push_back(field);
   }
+  if (judged) {
+    judged->shape = shape;
+    judged->masking.reset();
+  }
+  return shape;
 }
 
-}  // namespace
-
 void Conversation::on_row_description(const Frame& frame, Ticket& ticket, Turn& turn) {
-  auto description = parse_row_description(frame.body);
-  if (!description) return violation("target: " + description.error().what, turn);
-  if (ticket.portal && ticket.operation == 0) {  // Describe of a portal, the agent's or ours
-    keep_fields(*description, ticket.portal->fields, ticket.portal->columns);
-    ticket.portal->described = true;
-  }
-  if (Running* running = running_of(ticket); running && running->reads_rows) {
-    keep_fields(*description, running->fields, running->rows.columns);
-    plan_masking(*running);
+  Running* running = running_of(ticket);
+  const bool of_portal = ticket.portal && ticket.operation == 0;  // Describe, the agent's or ours
+  if (of_portal || (running && running->reads_rows)) {
+    const Prepared* prepared = of_portal ? ticket.portal->prepared.get() : nullptr;
+    auto shape =
+        result_shape(frame.body, of_portal ? prepared ? prepared->judged.get() : nullptr : running->judged.get());
+    if (!shape) return violation("target: " + shape.error().what, turn);
+    if (of_portal) {
+      ticket.portal->shape = std::move(*shape);
+      ticket.portal->described = true;
+    } else {
+      running->shape = std::move(*shape);
+      plan_masking(*running);
+    }
   }
   if (ticket.role != Ticket::Role::describe) relay(frame.raw, turn);
 }
 
+/// `running.shape` is set. What the same text made of the same shape is used again.
 void Conversation::plan_masking(Running& running) {
+  Judged& judged = *running.judged;
+  const bool alike =
+      running.shape == judged.shape && judged.decision && running.obligations.get() == &judged.decision->obligations;
+  if (alike && judged.masking) {
+    running.masking = judged.masking;
+    return;
+  }
   std::vector<std::shared_ptr<const sql::RelationFact>> relations;
-  for (const sql::Statement& statement : running.analysis->statements)
+  for (const sql::Statement& statement : judged.analysis->statements)
     relations.insert(relations.end(), statement.relations.begin(), statement.relations.end());
-  running.masking = RowMasking(running.obligations, running.fields, relations, running.tainted, life_.facts().masker,
-                               running.detectors);
-  running.planned = true;
+  running.masking = std::make_shared<RowMasking>(*running.obligations, running.shape->fields, relations,
+                                                 running.tainted, life_.facts().masker, running.detectors);
+  if (alike) judged.masking = running.masking;
 }
 
 /// False: it is one too many for a limit, and the flow is over.
@@ -189,34 +210,40 @@ void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
     if (live) live->result.bytes_to_agent += frame.raw.size();
     return relay(frame.raw, turn);
   }
-  if (!running->planned) {
-    if (!ticket.portal || !ticket.portal->described) return cut(*live, turn);  // rows of unknown shape
-    running->fields = ticket.portal->fields;
-    running->rows.columns = ticket.portal->columns;
+  if (!running->masking) {
+    if (!ticket.portal || !ticket.portal->described) {
+      live->own_decision().causes = {
+          {.rule = "mask", .text = "the columns of these rows are not known, so none can be masked"}};
+      return cut(*live, turn);
+    }
+    static const auto kNoData = std::make_shared<const ResultShape>();
+    running->shape = ticket.portal->shape ? ticket.portal->shape : kNoData;
     plan_masking(*running);
   }
   auto row = parse_data_row(frame.body);
   if (!row) return violation("target: " + row.error().what, turn);
   std::string& out = turn.actions.send(kAgentLeg);
   const size_t start = out.size();
-  const bool as_described = row->values.size() == running->fields.size();
-  if (running->masking.touches() || !as_described)
-    live->result.masked_values += running->masking.apply(*row, out);
+  const bool as_described = row->values.size() == running->shape->fields.size();
+  if (running->masking->touches() || !as_described)
+    live->result.masked_values += running->masking->apply(*row, out);
   else
     out += frame.raw;
   const std::string_view sent = std::string_view(out).substr(start);
   live->result.bytes_to_agent += sent.size();
   life_.bytes_to_agent() += sent.size();
-  if (running->rows_recorded < running->obligations.record_rows_max) record_row(*running, sent);
+  if (running->rows_recorded < running->obligations->record_rows_max) record_row(*running, sent);
 }
 
 /// Keeps a row as the agent got it.
 void Conversation::record_row(Running& running, std::string_view message) {
   auto row = parse_data_row(message.substr(kFrameHeaderBytes));
   if (!row) return;
+  const std::vector<Field>& fields = running.shape->fields;
+  running.rows.columns = running.shape->columns;
   std::vector<std::optional<std::string>> values;
   for (const Value value : row->values) {
-    const bool text = values.size() < running.fields.size() && running.fields[values.size()].format == kTextFormat;
+    const bool text = values.size() < fields.size() && fields[values.size()].format == kTextFormat;
     if (!value)
       values.emplace_back(std::nullopt);
     else if (text && is_valid_utf8(*value))
@@ -255,6 +282,7 @@ void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& 
   if (live) {
     if (!count_row(*live, frame.raw.size(), turn)) return;
     live->result.bytes_to_agent += frame.raw.size();
+    live->result.tag = "function call";
   }
   if (!running || !running->detectors) return relay(frame.raw, turn);
   auto response = parse_function_call_response(frame.body);
@@ -281,10 +309,11 @@ void Conversation::on_complete(const Frame& frame, Ticket& ticket, Turn& turn) {
       if (running) running->rows_before = live->result.rows;
     }
     if (running) {
-      if (running->statement < running->analysis->statements.size())
-        apply_name_change(running->analysis->statements[running->statement], *running);
+      const std::vector<sql::Statement>& statements = running->judged->analysis->statements;
+      if (running->statement < statements.size()) apply_name_change(statements[running->statement], *running);
       ++running->statement;
-      running->planned = false;
+      running->shape.reset();
+      running->masking.reset();
     }
   } else if (live) {
     live->result.tag = frame.type == backend::kPortalSuspended ? "suspended" : "empty";
@@ -298,10 +327,10 @@ void Conversation::apply_name_change(const sql::Statement& statement, const Runn
   const sql::NameChange& change = *statement.name_change;
   auto remembered = [&] {
     auto prepared = std::make_shared<Prepared>();
-    auto analysis = std::make_shared<sql::Analysis>(sql::Analysis{.statements = {statement}, .parsed = true});
-    prepared->text = running.text.substr(statement.offset, statement.length);
-    prepared->analysis = std::move(analysis);
-    prepared->effects = statement.effects;
+    prepared->judged = std::make_shared<Judged>(Judged{
+        .operation = life_.make_operation(model::Sql{
+            .text = running.judged->text().substr(statement.offset, statement.length), .effects = statement.effects}),
+        .analysis = std::make_shared<sql::Analysis>(sql::Analysis{.statements = {statement}, .parsed = true})});
     prepared->meaning = running.meaning;
     prepared->operation = running.rows.id;
     return prepared;
@@ -337,13 +366,13 @@ void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
   LiveOperation* live = live_of(ticket);
   if (ticket.role == Ticket::Role::refusal) {
     if (live) {
-      live->result.sqlstate = ticket.error_sqlstate;
-      live->result.error = ticket.error_message;
+      live->result.sqlstate = ticket.error->sqlstate;
+      live->result.error = ticket.error->message;
     }
-    append_error_response(turn.actions.send(kAgentLeg), {.sqlstate = ticket.error_sqlstate,
-                                                         .message = ticket.error_message,
-                                                         .detail = ticket.error_detail,
-                                                         .hint = ticket.error_hint});
+    append_error_response(turn.actions.send(kAgentLeg), {.sqlstate = ticket.error->sqlstate,
+                                                         .message = ticket.error->message,
+                                                         .detail = ticket.error->detail,
+                                                         .hint = ticket.error->hint});
     return;
   }
   auto report = parse_report(frame.body);
@@ -396,6 +425,8 @@ void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Tu
   if (!last && !broken_batch) return;
   blocked_ = Blocked::no;
   lookup_failed_ ? catalogue_.fail() : catalogue_.finish(turn.now);
+  if (!lookup_failed_ && catalogue_id_)
+    life_.services().want_shared(*catalogue_id_, catalogue_.path(), catalogue_.asked().facts);
   if (!broken_batch) return;
   // The server now skips to the agent's Sync, as it would after an error of the agent's own.
   append_error_response(turn.actions.send(kAgentLeg),
@@ -412,8 +443,8 @@ void Conversation::begin_large_answer(const Large& large, Turn& turn) {
                      turn);
   Running* running = running_of(*ticket);
   LiveOperation* live = live_of(*ticket);
-  if (running && (!running->obligations.columns.empty() || running->detectors) && live) {
-    live->decision.causes = {
+  if (running && (!running->obligations->columns.empty() || running->detectors) && live) {
+    live->own_decision().causes = {
         {.rule = "limit",
          .text = fmt::format("a value of {} bytes is more than can be masked", large.header.frame_bytes())}};
     return cut(*live, turn);
@@ -436,7 +467,7 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
   if (ticket.moves_meaning) {
     if (moving_meaning_ > 0) --moving_meaning_;
     names_.meaning = ++meaning_;
-    catalogue_.invalidate();
+    catalogue_.invalidate(turn.now);
   }
   if (ticket.moves_lexing && moving_lexing_ > 0) --moving_lexing_;
   ticket.moves_meaning = ticket.moves_lexing = false;
@@ -463,15 +494,16 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
 }
 
 void Conversation::end_operation(model::OperationId id, Turn& turn) {
-  if (auto found = running_.find(id); found != running_.end()) {
-    if (!found->second.rows.rows.empty()) life_.append(std::move(found->second.rows), turn.now, turn.actions);
-    running_.erase(found);
+  if (Running* running = running_.find(id)) {
+    if (!running->rows.rows.empty()) life_.append(std::move(running->rows), turn.now, turn.actions);
+    names_coming_ -= names_made_by(*running->judged->analysis);
+    running_.erase(id);
   }
   if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
 }
 
 /// Forgets tickets at the front that are done; at rest, what ended with the transaction.
-void Conversation::close_tickets(Turn&) {
+void Conversation::close_tickets(Turn& turn) {
   while (!tickets_.empty() && tickets_.front().closed) {
     tickets_.pop_front();
     ++first_ticket_;
@@ -482,7 +514,7 @@ void Conversation::close_tickets(Turn&) {
   if (moved_in_transaction_ && moving_meaning_ == 0) {
     moved_in_transaction_ = false;
     names_.meaning = ++meaning_;
-    catalogue_.invalidate();
+    catalogue_.invalidate(turn.now);
   }
 }
 
@@ -496,8 +528,7 @@ LiveOperation* Conversation::live_of(const Ticket& ticket) {
 }
 
 Conversation::Running* Conversation::running_of(const Ticket& ticket) {
-  auto found = running_.find(ticket.operation);
-  return ticket.operation == 0 || found == running_.end() ? nullptr : &found->second;
+  return ticket.operation == 0 ? nullptr : running_.find(ticket.operation);
 }
 
 }  // namespace sallyport::flow

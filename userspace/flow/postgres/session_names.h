@@ -12,18 +12,15 @@
 #include <string_view>
 #include <vector>
 
-#include "sallyport/model/operation.h"
-#include "sallyport/protocol/postgres/messages.h"
+#include "flow/postgres/judged.h"
 #include "sallyport/sql/analysis.h"
 
 namespace sallyport::flow {
 
 /// A statement that was judged once and can run many times.
 struct Prepared {
-  std::string text;                               ///< UTF-8, as judged
-  std::shared_ptr<const sql::Analysis> analysis;  ///< by the facts of `meaning`
-  std::vector<model::Effect> effects;
-  uint64_t meaning = 0;              ///< the session's meaning epoch then
+  std::shared_ptr<Judged> judged;
+  uint64_t meaning = 0;              ///< the session's meaning epoch then; 0: must be judged again
   model::OperationId operation = 0;  ///< the Parse in the record
 };
 
@@ -32,10 +29,9 @@ struct Portal {
   std::shared_ptr<Prepared> prepared;
   std::vector<std::string> parameters;  ///< as they may be recorded
   bool declared = false;                ///< by DECLARE: WITH HOLD may outlive the transaction
-  bool described = false;               ///< `fields` came from the server for this portal
+  bool described = false;               ///< the server said what it returns; null `shape`: no rows
   bool describe_in_flight = false;
-  std::vector<postgres::Field> fields;  ///< without their names
-  std::vector<std::string> columns;     ///< the names
+  std::shared_ptr<const ResultShape> shape;
 };
 
 /// One of the two namespaces.
@@ -75,7 +71,17 @@ class Names {
   /// Nothing may be pending.
   template <class Gone>
   void drop_if(Gone gone) {
-    std::erase_if(entries_, [&](const auto& entry) { return entry.second.current && gone(*entry.second.current); });
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      Entry& entry = at->second;
+      if (!entry.current || !gone(*entry.current)) {
+        ++at;
+      } else if (at->first.empty()) {
+        entry.current.reset();  // the unnamed one comes again and again: its place stays
+        ++at;
+      } else {
+        at = entries_.erase(at);
+      }
+    }
   }
   void all_dropped() { entries_.clear(); }
 
@@ -106,21 +112,25 @@ class SessionNames final : public sql::SessionNames {
   uint64_t meaning = 1;  ///< the session's epoch: a statement prepared in an older one must be analysed again
   /// Asked for and analysed in an older epoch: analyse these first, then ask again.
   mutable std::vector<std::shared_ptr<Prepared>> stale;
+  /// Set by every question: an analysis that asked holds for this moment only.
+  mutable bool asked = false;
 
   const sql::Statement* prepared(std::string_view name) const override {
+    asked = true;
     auto found = statements.find(name, batch).value;
     if (found && found->meaning != meaning) stale.push_back(found);
     return only_statement(found.get());
   }
   const sql::Statement* cursor(std::string_view name) const override {
+    asked = true;
     auto found = portals.find(name, batch).value;
     return found ? only_statement(found->prepared.get()) : nullptr;
   }
 
  private:
   static const sql::Statement* only_statement(const Prepared* prepared) {
-    if (!prepared || !prepared->analysis || prepared->analysis->statements.size() != 1) return nullptr;
-    return &prepared->analysis->statements.front();
+    if (!prepared || !prepared->judged || prepared->judged->analysis->statements.size() != 1) return nullptr;
+    return &prepared->judged->analysis->statements.front();
   }
 };
 

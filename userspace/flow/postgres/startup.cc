@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "flow/postgres/login.h"
 #include "flow/postgres/startup_operation.h"
 #include "sallyport/base/log.h"
@@ -45,8 +47,7 @@ void Login::on_ssl_request(const postgres::SslRequest& request, Turn& turn) {
     return violation("bytes sent in clear behind SSLRequest", turn);
   ssl_answered_ = true;
   connection_.from_agent.consume(request.raw.size());
-  const policy::Target* target = connection_.life.target();
-  if (target && target->agent_tls == policy::AgentTls::off) {
+  if (takes_no_tls()) {
     turn.actions.send(kAgentLeg).push_back('N');
     return;
   }
@@ -54,10 +55,23 @@ void Login::on_ssl_request(const postgres::SslRequest& request, Turn& turn) {
   secure_agent("", "", turn);
 }
 
+/// Of several Targets each may; the one that is chosen is asked again.
+bool Login::takes_no_tls() const {
+  const policy::TargetMatch& match = connection_.life.match();
+  const auto is_off = [](const policy::Target* target) { return target->agent_tls == policy::AgentTls::off; };
+  return match.target && is_off(match.target) && std::ranges::all_of(match.others, is_off);
+}
+
+void Login::refuse_for_want_of_target(LiveOperation& connect) {
+  if (connect.stage == Stage::refused) return;
+  connect.stage = Stage::refused;
+  model::Decision& decision = connect.own_decision();
+  decision.outcome = model::Outcome::deny;
+  decision.causes = {connection_.life.no_target()};
+}
+
 void Login::start_direct_tls(Turn& turn) {
-  const policy::Target* target = connection_.life.target();
-  if (target && target->agent_tls == policy::AgentTls::off)
-    return end_silently(connection_, "refused: direct TLS, but the target's tls.agent is off", turn);
+  if (takes_no_tls()) return end_silently(connection_, "refused: direct TLS, but the target's tls.agent is off", turn);
   std::string unread(connection_.from_agent.readable());
   connection_.from_agent.clear();
   secure_agent("postgresql", std::move(unread), turn);
@@ -80,8 +94,9 @@ void Login::on_cancel_request(const postgres::CancelRequest& request, Turn& turn
   cancel_raw_ = std::string(request.raw);
   OperationLife& life = connection_.life;
   const LiveOperation* connect = life.find(0);
-  const bool known = connect && connect->stage == Stage::released && life.target() &&
-                     life.services().owns_cancel_key(life.origin(), request.pid, request.key);
+  const auto target = life.services().target_of_cancel_key(life.origin(), request.pid, request.key);
+  if (target) life.choose_target({.name = *target}, turn.now, turn.actions);
+  const bool known = connect && connect->stage == Stage::released && target && life.target();
   connection_.from_agent.clear();
   // The server never answers a CancelRequest, so a refusal is silent as well (PG protocol: Canceling
   // Requests in Progress).
@@ -100,15 +115,21 @@ void Login::on_startup(const postgres::StartupMessage& startup, Turn& turn) {
   if (connection_.database.empty()) connection_.database = connection_.user;
   connection_.replication = asks_for_replication(startup);
   OperationLife& life = connection_.life;
+  life.choose_target({.database = connection_.database, .user = connection_.user}, turn.now, turn.actions);
   if (refuse_if_denied(life.find(0), turn)) return;
   if (connection_.user.empty()) return refuse("28000", "no PostgreSQL user name specified in startup packet", "", turn);
+  LiveOperation& live = life.open(startup_operation(startup), 0, turn.now);
+  startup_operation_ = live.id;
+  model::Decision decision = life.target() ? life.decide(*live.operation, turn.now) : model::Decision{};
+  if (!life.target()) decision.causes = {life.no_target()};
+  life.judge(live, std::move(decision), {.statement = describe_startup(startup)}, turn.now, turn.actions);
+  if (refuse_if_denied(&live, turn)) return;
   if (life.target()->agent_tls == policy::AgentTls::require && !agent_secured_)
     return refuse("28000", fmt::format("target {} requires TLS from its agents", life.target()->name),
                   "connect with sslmode=require", turn);
-  LiveOperation& live = life.open(startup_operation(startup), 0, turn.now);
-  startup_operation_ = live.operation.id;
-  life.judge(live, life.decide(live.operation, turn.now), {.statement = describe_startup(startup)}, turn.now,
-             turn.actions);
+  if (life.target()->agent_tls == policy::AgentTls::off && agent_secured_)
+    return refuse("28000", fmt::format("target {} takes no TLS from its agents", life.target()->name),
+                  "connect with sslmode=disable", turn);
   after_judgement(turn);
 }
 

@@ -279,10 +279,10 @@ Result<ReadyForQuery> parse_ready_for_query(std::string_view body) {
   return ReadyForQuery{static_cast<TransactionStatus>(body[0])};
 }
 
-Field RowDescription::Iterator::operator*() const {
+Field RowDescription::Item::read(const char* at) {
   Field field;
-  field.name = std::string_view(at_);
-  const char* tail = at_ + field.name.size() + 1;
+  field.name = std::string_view(at);
+  const char* tail = at + field.name.size() + 1;
   field.table_oid = load_big_endian<uint32_t>(tail);
   field.column = load_big_endian<int16_t>(tail + 4);
   field.type_oid = load_big_endian<uint32_t>(tail + 6);
@@ -292,10 +292,7 @@ Field RowDescription::Iterator::operator*() const {
   return field;
 }
 
-RowDescription::Iterator& RowDescription::Iterator::operator++() {
-  at_ += std::strlen(at_) + 1 + MessageParser::kFieldTailBytes;
-  return *this;
-}
+size_t RowDescription::Item::bytes(const char* at) { return std::strlen(at) + 1 + MessageParser::kFieldTailBytes; }
 
 Result<RowDescription> parse_row_description(std::string_view body) {
   MessageParser parser(body);

@@ -59,6 +59,30 @@ class FormatList : public IntList<int16_t> {
   }
 };
 
+/// Walks items that lie one behind another: Item::read(at) gives one, Item::bytes(at) what it takes on the wire.
+template <class Item>
+class WireIterator {
+ public:
+  using value_type = decltype(Item::read(nullptr));
+  using difference_type = std::ptrdiff_t;
+  WireIterator() = default;
+  explicit WireIterator(const char* at) : at_(at) {}
+  value_type operator*() const { return Item::read(at_); }
+  WireIterator& operator++() {
+    at_ += Item::bytes(at_);
+    return *this;
+  }
+  WireIterator operator++(int) {
+    WireIterator before = *this;
+    ++*this;
+    return before;
+  }
+  bool operator==(const WireIterator&) const = default;
+
+ private:
+  const char* at_ = nullptr;
+};
+
 /// One value: nothing is SQL NULL.
 using Value = std::optional<std::string_view>;
 
@@ -66,32 +90,18 @@ using Value = std::optional<std::string_view>;
 /// FunctionCall. Only parse_… makes one, after the bounds were checked. Iterate with a range-for.
 class ValueList {
  public:
-  class Iterator {
-   public:
-    using value_type = Value;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(const char* at) : at_(at) {}
-    Value operator*() const {
-      const int32_t length = load_big_endian<int32_t>(at_);
+  struct Item {
+    static Value read(const char* at) {
+      const int32_t length = load_big_endian<int32_t>(at);
       if (length < 0) return std::nullopt;
-      return std::string_view(at_ + 4, static_cast<size_t>(length));
+      return std::string_view(at + 4, static_cast<size_t>(length));
     }
-    Iterator& operator++() {
-      const int32_t length = load_big_endian<int32_t>(at_);
-      at_ += 4 + (length < 0 ? 0 : length);
-      return *this;
+    static size_t bytes(const char* at) {
+      const int32_t length = load_big_endian<int32_t>(at);
+      return 4 + static_cast<size_t>(length < 0 ? 0 : length);
     }
-    Iterator operator++(int) {
-      Iterator before = *this;
-      ++*this;
-      return before;
-    }
-    bool operator==(const Iterator&) const = default;
-
-   private:
-    const char* at_ = nullptr;
   };
+  using Iterator = WireIterator<Item>;
 
   ValueList() = default;
   size_t size() const { return count_; }
@@ -110,27 +120,11 @@ class ValueList {
 /// NUL-terminated strings one after another: SASL mechanisms, refused protocol options.
 class StringList {
  public:
-  class Iterator {
-   public:
-    using value_type = std::string_view;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(const char* at) : at_(at) {}
-    std::string_view operator*() const { return std::string_view(at_); }
-    Iterator& operator++() {
-      at_ += std::strlen(at_) + 1;
-      return *this;
-    }
-    Iterator operator++(int) {
-      Iterator before = *this;
-      ++*this;
-      return before;
-    }
-    bool operator==(const Iterator&) const = default;
-
-   private:
-    const char* at_ = nullptr;
+  struct Item {
+    static std::string_view read(const char* at) { return std::string_view(at); }
+    static size_t bytes(const char* at) { return std::strlen(at) + 1; }
   };
+  using Iterator = WireIterator<Item>;
 
   StringList() = default;
   Iterator begin() const { return Iterator(bytes_.data()); }
@@ -285,24 +279,11 @@ struct Field {
 /// Iterate with a range-for: yields Field by value.
 class RowDescription {
  public:
-  class Iterator {
-   public:
-    using value_type = Field;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(const char* at) : at_(at) {}
-    Field operator*() const;
-    Iterator& operator++();
-    Iterator operator++(int) {
-      Iterator before = *this;
-      ++*this;
-      return before;
-    }
-    bool operator==(const Iterator&) const = default;
-
-   private:
-    const char* at_ = nullptr;
+  struct Item {
+    static Field read(const char* at);
+    static size_t bytes(const char* at);
   };
+  using Iterator = WireIterator<Item>;
 
   RowDescription() = default;
   size_t size() const { return count_; }
@@ -336,27 +317,11 @@ class ReportFields {
     char code;  ///< 'S' severity, 'V' severity untranslated, 'C' SQLSTATE, 'M' message, 'D' detail, 'H' hint …
     std::string_view text;
   };
-  class Iterator {
-   public:
-    using value_type = Entry;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(const char* at) : at_(at) {}
-    Entry operator*() const { return {*at_, std::string_view(at_ + 1)}; }
-    Iterator& operator++() {
-      at_ += 1 + std::strlen(at_ + 1) + 1;
-      return *this;
-    }
-    Iterator operator++(int) {
-      Iterator before = *this;
-      ++*this;
-      return before;
-    }
-    bool operator==(const Iterator&) const = default;
-
-   private:
-    const char* at_ = nullptr;
+  struct Item {
+    static Entry read(const char* at) { return {*at, std::string_view(at + 1)}; }
+    static size_t bytes(const char* at) { return 1 + std::strlen(at + 1) + 1; }
   };
+  using Iterator = WireIterator<Item>;
 
   ReportFields() = default;
   Iterator begin() const { return Iterator(bytes_.data()); }
