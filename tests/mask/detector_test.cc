@@ -9,38 +9,13 @@
 #include "mask/key_rules.h"
 #include "sallyport/base/limits.h"
 #include "sallyport/mask/detector_set.h"
+#include "tests/mask/marked.h"
 
 namespace sallyport::mask {
 namespace {
 
-std::shared_ptr<const DetectorSet> set_of(std::initializer_list<const char*> types,
-                                          model::MaskStrategy strategy = model::MaskStrategy::redact) {
-  std::vector<model::DetectMask> rules;
-  for (const char* type : types) {
-    model::DetectMask rule;
-    rule.type = type;
-    rule.with.strategy = strategy;
-    rules.push_back(std::move(rule));
-  }
-  return *DetectorSet::compile(std::move(rules));
-}
-
-/// Scans `marked` without its marks, and writes the marks where something was found.
-std::string found_in(const DetectorSet& set, std::string marked) {
-  for (std::string_view mark : {"«", "»"}) {
-    for (size_t at; (at = marked.find(mark)) != std::string::npos;) marked.erase(at, mark.size());
-  }
-  auto findings = set.scan(marked);
-  for (auto finding = findings.rbegin(); finding != findings.rend(); ++finding) {
-    marked.insert(finding->offset + finding->length, "»");
-    marked.insert(finding->offset, "«");
-  }
-  return marked;
-}
-
-void expect_rows(const DetectorSet& set, std::initializer_list<std::string> rows) {
-  for (const std::string& row : rows) EXPECT_EQ(found_in(set, row), row);
-}
+using test::expect_rows;
+using test::set_of;
 
 TEST(Detector, Email) {
   expect_rows(*set_of({"email"}), {
@@ -101,7 +76,7 @@ TEST(Detector, KeysByShape) {
                   "«sk_live_" + alnum.substr(0, 24) + "»",
                   "google key «AIza" + alnum.substr(0, 35) + "»",
                   "AIza" + alnum.substr(0, 35),  // alone it is weak
-                  "sk-ant-api03-" + alnum,        // shorter than its issuer makes them
+                  "sk-ant-api03-" + alnum,       // shorter than its issuer makes them
                   "«sk-proj-" + alnum + "»",
                   "«sk-ant-api03-" + alnum + alnum + alnum.substr(0, 11) + "AA»",
                   "«npm_" + alnum.substr(0, 36) + "»",
@@ -154,8 +129,43 @@ TEST(DetectorSet, MasksWhatItFindsByItsRule) {
   EXPECT_EQ(set->mask_text("nothing here", *masker), std::nullopt);
   auto findings = set->scan("ada@example.com 4111111111111111");
   ASSERT_EQ(findings.size(), 2U);
-  EXPECT_EQ(findings[0], (Finding{0, 15, "email", 0}));
-  EXPECT_EQ(findings[1], (Finding{16, 16, "payment-card", 1}));
+  EXPECT_EQ(findings[0], (Finding{0, 15, "email", 0, 1, {}}));
+  EXPECT_EQ(findings[1], (Finding{16, 16, "payment-card", 1, 1, {}}));
+}
+
+TEST(DetectorSet, PatternsOfAPolicy) {
+  model::DetectMask own = test::rule_of("acme-key");
+  own.patterns = {{"acme-key", {"acme_live_", "acme_test_"}, "acme_(?:live|test)_[a-z0-9]{12}", false, 2.5},
+                  {"acme-key", {"acme-"}, "acme-(\\d{8})\\b", true, 0, 0.3, {"customer"}}};
+  auto set = *DetectorSet::compile({own});
+  expect_rows(*set, {"key «acme_live_k3j9x8f2m1q7»", "acme_live_aaaaaaaaaaaa", "xacme_live_k3j9x8f2m1q7",
+                     "customer ACME-«48291573»", "ACME-48291573", "acme_prod_k3j9x8f2m1q7"});
+  EXPECT_EQ(set->scan("acme_live_k3j9x8f2m1q7")[0].name, "acme-key");
+  EXPECT_EQ(set->scan("acme_live_k3j9x8f2m1q7")[0].type, "acme-key");
+  // What a pattern may not be.
+  EXPECT_TRUE(check_pattern(own.patterns[0]));
+  EXPECT_EQ(check_pattern({"a", {}, "x"}).error().what, "a pattern without keywords");
+  EXPECT_EQ(check_pattern({"a", {"x"}, "x"}).error().what, "keyword `x` is shorter than two bytes");
+  EXPECT_FALSE(check_pattern({"a", {"xx"}, "(x"}));
+  EXPECT_FALSE(check_pattern({"a", {"xx"}, "(x)(y)"}));
+  EXPECT_FALSE(check_pattern({"a", {"xx"}, std::string(limits::kMaskPatternBytesMax + 1, 'x')}));
+  EXPECT_FALSE(check_pattern({"a", {"xx"}, "((x{1,1000}){1,1000}){1,1000}"}));
+  own.patterns[0].pattern = "(x";
+  EXPECT_FALSE(DetectorSet::compile({own}));
+}
+
+TEST(DetectorSet, OverlappingFindingsAreReportedEachAndMaskedAsOne) {
+  auto masker = *Masker::make({});
+  auto url = test::rule_of("url");
+  auto ip = test::rule_of("ip-address");
+  ip.with.strategy = model::MaskStrategy::null;
+  auto set = *DetectorSet::compile({url, ip});
+  const std::string text = "at http://10.1.2.3/x now";
+  auto findings = set->scan(text);
+  ASSERT_EQ(findings.size(), 2U);
+  EXPECT_EQ(findings[0].type, "url");
+  EXPECT_EQ(findings[1].type, "ip-address");
+  EXPECT_EQ(*set->mask_text(text, *masker), "at [redacted] now");
 }
 
 TEST(DetectorSet, UnknownTypesAndTooManyAreRefused) {

@@ -42,7 +42,7 @@ TEST(Errors, Envelope) {
       {"apiVersion: sallyport.dev/v1alpha1\nkind: Agnet\nmetadata: {name: m}\nspec: {}",
        "2:7: error: kind cannot be `Agnet`; did you mean `Agent`?"},
       {"apiVersion: sallyport.dev/v1alpha1\nkind: Issuer\nmetadata: {name: m}\nspec: {}",
-       "2:7: error: kind cannot be `Issuer`; known: Agent, Target, Mask, Entitlement"},
+       "2:7: error: kind cannot be `Issuer`; known: Agent, Target, Mask, Entitlement, Detector"},
       {"apiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: Pii}\nspec: {detect: [{type: email, with: "
        "redact}]}",
        "3:18: error: metadata.name cannot be `Pii`; names are lower-case letters, digits and inner hyphens, at most "

@@ -36,6 +36,10 @@ GOOD = [
     changed("Target", {"protocol": "postgres", "hosts": ["[fd00::1]:5432"], "tls": {"agent": "off"}}),
     changed("Target", {"protocol": "postgres", "hosts": ["db:1"], "catalogue": {"credential": {"file": "/b"}}}),
     changed("Mask", {"columns": [{"column": "public.c.email", "with": {"partial": {"keepLast": 4}}}]}),
+    changed("Mask", {"detect": [{"type": "phone", "with": "redact", "minScore": 0.4, "regions": ["TR"]},
+                                {"type": "acme-key", "with": "redact"}]}),
+    changed("Detector", {"patterns": [{"keywords": ["acme_"], "pattern": "acme_[a-z]+", "ignoreCase": True,
+                                       "minEntropy": 3, "score": 0.3, "context": ["acme"]}]}),
     changed("Entitlement", {"agent": "a", "target": "t", "allow": [{"sql": {}}],
                             "window": {"from": "2026-11-01", "until": "2026-11-01T09:30:00+01:00"}}),
 ]

@@ -9,6 +9,7 @@
 #include "policy/baseline_sql.h"
 #include "policy/keys.h"
 #include "policy/match_sql.h"
+#include "sallyport/mask/detector_set.h"
 #include "sallyport/sql/analysis.h"
 #include "tests/policy/world.h"
 
@@ -54,6 +55,8 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(properties(defs["Target"]), words(keys::kTarget));
   EXPECT_EQ(properties(defs["Mask"]), words(keys::kMask));
   EXPECT_EQ(properties(defs["Entitlement"]), words(keys::kEntitlement));
+  EXPECT_EQ(properties(defs["Detector"]), words(keys::kDetector));
+  EXPECT_EQ(properties(spec("Detector", "patterns")["items"]), words(keys::kPattern));
   EXPECT_EQ(properties(defs["rule"]), words(keys::kRuleProtocols));
   EXPECT_EQ(properties(defs["rule"]["properties"]["sql"]), words(kSqlKeys));
   EXPECT_EQ(properties(spec("Agent", "workload")["items"]["oneOf"][0]["properties"]["exec"]["anyOf"][1]),
@@ -82,7 +85,7 @@ TEST_F(Schema, ClosedLists) {
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["mode"]), words(keys::kTlsModes));
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["agent"]), words(keys::kAgentTls));
   EXPECT_EQ(enumerated(spec("Target", "auth")["properties"]["min"]), words(keys::kAuthMethods));
-  EXPECT_EQ(enumerated(spec("Mask", "detect")["items"]["properties"]["type"]), words(keys::kDetectors));
+  EXPECT_EQ(enumerated(spec("Mask", "detect")["items"]["properties"]["type"]["anyOf"][0]), words(keys::kDetectors));
   EXPECT_EQ(enumerated(spec("Entitlement", "limits")["items"]["properties"]["count"]), words(keys::kCounts));
   EXPECT_EQ(enumerated(spec("Entitlement", "limits")["items"]["properties"]["over"]), words(keys::kOver));
   EXPECT_EQ(enumerated(spec("Entitlement", "limits")["items"]["properties"]["then"]), words(keys::kThen));
@@ -109,7 +112,8 @@ TEST(Reference, NamesEveryKeyAndWord) {
         std::span<const std::string_view>(keys::kTls),         std::span<const std::string_view>(keys::kTlsModes),
         std::span<const std::string_view>(keys::kAgentTls),    std::span<const std::string_view>(keys::kCredential),
         std::span<const std::string_view>(keys::kAuthMethods), std::span<const std::string_view>(keys::kMask),
-        std::span<const std::string_view>(keys::kDetectors),   std::span<const std::string_view>(keys::kStrategies),
+        std::span<const std::string_view>(keys::kMaskDetect),  std::span<const std::string_view>(keys::kDetector),
+        std::span<const std::string_view>(keys::kPattern),     std::span<const std::string_view>(keys::kStrategies),
         std::span<const std::string_view>(keys::kEntitlement), std::span<const std::string_view>(keys::kLimit),
         std::span<const std::string_view>(keys::kWindow),      std::span<const std::string_view>(keys::kReview),
         std::span<const std::string_view>(kSqlKeys),           statement_words()})
@@ -132,6 +136,15 @@ TEST(Reference, ListsTheBaselineAsItIs) {
                                          row.except.empty() ? "" : code(row.except), row.why);
     EXPECT_NE(page.find(line), std::string::npos) << "docs/policy.md lacks:\n" << line;
   }
+}
+
+/// The types that policy takes are those that there are, and docs/masking.md tells of each.
+TEST(Vocabulary, DetectorTypesAreThoseOfTheMasks) {
+  const auto types = mask::detector_types();
+  EXPECT_EQ(words(types), words(keys::kDetectors));
+  EXPECT_TRUE(std::ranges::is_sorted(keys::kDetectors));
+  const std::string page = read_file("docs/masking.md");
+  for (std::string_view type : types) EXPECT_NE(page.find(fmt::format("`{}`", type)), std::string::npos) << type;
 }
 
 /// The yaml blocks of the reference that begin with `apiVersion` are whole policies.

@@ -31,6 +31,7 @@ class Parser {
   void add_exec();
   void add_state_verbs();
   void add_policy();
+  void add_mask();
   void add_schema(CLI::App& verb);
   void add_sessions();
   void add_completion();
@@ -45,6 +46,7 @@ class Parser {
   std::vector<std::string> roles_;
   ExecArguments exec_;
   PolicyArguments policy_;
+  MaskArguments mask_;
   SessionsArguments sessions_;
   DoctorArguments doctor_;
   std::string shell_;
@@ -68,6 +70,7 @@ Parser::Parser() {
   add_exec();
   add_state_verbs();
   add_policy();
+  add_mask();
   add_sessions();
   add_completion();
 }
@@ -148,6 +151,30 @@ void Parser::add_policy() {
   add_schema(explain);
   add(group, "reload", "make the daemon read its policy now", "sudo sallyport policy reload",
       [this] { return run_policy_reload(common_); });
+}
+
+void Parser::add_mask() {
+  CLI::App& group = add(app_, "mask", "try what masks find", "sallyport mask test < texts.jsonl", nullptr);
+  group.require_subcommand(1);
+  CLI::App& test =
+      add(group, "test", "text or JSON lines on standard input: what they would become",
+          "echo 'call +1 415 555 0132' | sallyport mask test --detect phone,email\n"
+          "         sallyport mask test --masks masks.yaml < dump.jsonl\n"
+          "         psql -Atc 'SELECT note FROM tickets' | sallyport mask test -o json\n"
+          "-o json prints one object a finding: line (from 1), path (in JSON input), type, name, start, end\n"
+          "(UTF-8 bytes of the line, or of the text at path), score, strategy.\n"
+          "Input that begins with { is JSON lines: texts in it are masked, all else stays.",
+          [this] { return run_mask_test(common_, mask_); });
+  auto* masks = test.add_option("--masks,--policy", mask_.masks, "file or folder with Masks and Detectors");
+  masks->expected(1);
+  test.add_option("--detect", mask_.detect, "types, with commas between; default: all, or all of --masks")
+      ->delimiter(',');
+  test.add_option("--with", mask_.with, "strategy without --masks")
+      ->check(CLI::IsMember({"redact", "partial", "null"}))
+      ->capture_default_str();
+  test.add_option("--regions", mask_.regions, "countries for phone: US,DE")->delimiter(',');
+  test.add_option("--min-score", mask_.score_min, "0 to 1, instead of each type's own (0.5: strong evidence)")
+      ->check(CLI::Range(0.0, 1.0));
 }
 
 void Parser::add_sessions() {

@@ -14,6 +14,7 @@
 #include "sallyport/control/client.h"
 #include "sallyport/kernel/kernel.h"
 #include "sallyport/launch/ability.h"
+#include "sallyport/mask/detector_set.h"
 
 namespace sallyport::cli {
 namespace {
@@ -48,7 +49,8 @@ void add_host_checks(std::vector<Check>& checks) {
 Check policy_check(const std::string& path) {
   const auto files = read_policy_files(path);
   if (!files) return {"policy", false, true, files.error().what, files.error().hint};
-  const auto loaded = policy::load(files->documents, {.wall_ns = read_clocks().wall_ns});
+  const auto loaded =
+      policy::load(files->documents, {.wall_ns = read_clocks().wall_ns, .check_pattern = mask::check_pattern});
   if (!loaded)
     return {"policy", false, true, loaded.error().front().to_string(), fmt::format("sallyport policy check {}", path)};
   return {

@@ -13,6 +13,7 @@
 #include "cli/verbs.h"
 #include "sallyport/base/clock.h"
 #include "sallyport/control/client.h"
+#include "sallyport/mask/detector_set.h"
 #include "sallyport/policy/author.h"
 #include "sallyport/policy/explain.h"
 
@@ -41,7 +42,7 @@ void print_diagnostics(const std::vector<Diagnostic>& found) {
 
 /// The policy of the files, or nothing after its errors were printed.
 std::shared_ptr<const policy::Policy> load_or_report(const PolicyFiles& files) {
-  auto loaded = policy::load(files.documents, {.wall_ns = read_clocks().wall_ns});
+  auto loaded = policy::load(files.documents, {.wall_ns = read_clocks().wall_ns, .check_pattern = mask::check_pattern});
   if (loaded) return loaded->policy;
   print_diagnostics(loaded.error());
   return nullptr;
@@ -91,7 +92,8 @@ int run_policy_check(const Common& common, const PolicyArguments& arguments) {
     print_error(files.error());
     return kUsage;
   }
-  const auto loaded = policy::load(files->documents, {.wall_ns = read_clocks().wall_ns});
+  const auto loaded =
+      policy::load(files->documents, {.wall_ns = read_clocks().wall_ns, .check_pattern = mask::check_pattern});
   const std::vector<Diagnostic>& found = loaded ? loaded->warnings : loaded.error();
   if (common.json) {
     print_json({{"ok", loaded.has_value()}, {"findings", diagnostics_json(found)}});

@@ -46,6 +46,14 @@ struct SessionsArguments {
   double speed = 1;  ///< replay: 0 does not wait
 };
 
+struct MaskArguments {
+  std::string masks;                 ///< file or folder of Masks and Detectors; empty: `detect` with `with`
+  std::vector<std::string> detect;   ///< types; none: all there are, or all of `masks`
+  std::string with = "redact";       ///< strategy of types that `masks` does not name
+  std::vector<std::string> regions;  ///< for phone
+  double score_min = -1;             ///< not negative: instead of each type's own
+};
+
 struct DoctorArguments {
   std::string policy = "/etc/sallyport/policy";
   std::string state = "/var/lib/sallyport";
@@ -60,6 +68,7 @@ int run_policy_check(const Common& common, const PolicyArguments& arguments);
 int run_policy_test(const Common& common, const PolicyArguments& arguments);
 int run_policy_explain(const Common& common, const PolicyArguments& arguments);
 int run_policy_reload(const Common& common);
+int run_mask_test(const Common& common, const MaskArguments& arguments);
 int run_sessions_list(const Common& common, const SessionsArguments& arguments);
 int run_sessions_show(const Common& common, const SessionsArguments& arguments);
 int run_sessions_replay(const Common& common, const SessionsArguments& arguments);

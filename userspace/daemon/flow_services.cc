@@ -2,6 +2,7 @@
 #include "daemon/flow_services.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <openssl/rand.h>
 #include <unistd.h>
 
@@ -51,9 +52,13 @@ Result<Secret> FlowServices::verifier(const std::string& file, const std::string
 
 Result<std::shared_ptr<const mask::DetectorSet>> FlowServices::detectors(const std::vector<model::DetectMask>& rules) {
   std::string key;
-  for (const model::DetectMask& rule : rules)
-    key += fmt::format("{}|{}|{}|{}|{}\n", rule.type, static_cast<int>(rule.with.strategy), rule.with.fixed,
-                       rule.with.keep_last, rule.with.key);
+  for (const model::DetectMask& rule : rules) {
+    key += fmt::format("{}|{}|{}|{}|{}|{}|{}\n", rule.type, static_cast<int>(rule.with.strategy), rule.with.fixed,
+                       rule.with.keep_last, rule.with.key, rule.min_score, fmt::join(rule.regions, ","));
+    for (const model::DetectPattern& pattern : rule.patterns)
+      key += fmt::format("{}|{}|{}|{}|{}|{}\n", fmt::join(pattern.keywords, " "), pattern.pattern, pattern.ignore_case,
+                         pattern.entropy_min, pattern.score, fmt::join(pattern.context, "|"));
+  }
   std::lock_guard lock(mutex_);
   if (auto found = detectors_.find(key); found != detectors_.end()) return found->second;
   auto compiled = mask::DetectorSet::compile(rules);

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "sallyport/base/clock.h"
 #include "sallyport/base/limits.h"
 #include "sallyport/base/log.h"
+#include "sallyport/mask/detector_set.h"
 #include "sallyport/policy/author.h"
 
 namespace sallyport::daemon {
@@ -52,16 +52,6 @@ std::string fingerprint_of(const std::string& directory) {
   return out;
 }
 
-/// A key's id is the beginning of its SHA-256, so that a rotated key shows in every hash it made.
-std::string key_id(const std::string& bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr);
-  std::string out;
-  for (unsigned i = 0; i < 4; ++i) out += fmt::format("{:02x}", digest[i]);
-  return out;
-}
-
 Result<std::shared_ptr<const mask::Masker>> read_mask_keys(const policy::Policy& policy) {
   std::map<std::string, mask::Key> keys;
   for (const policy::MaskKey& key : policy.mask_keys()) {
@@ -69,8 +59,7 @@ Result<std::shared_ptr<const mask::Masker>> read_mask_keys(const policy::Policy&
     std::string bytes((std::istreambuf_iterator<char>(file)), {});
     if (!file)
       return fail(fmt::format("mask key {}: cannot read {}", key.name, key.file), "make it: head -c 32 /dev/urandom");
-    std::string id = key_id(bytes);
-    keys.emplace(key.name, mask::Key{std::move(id), Secret(std::move(bytes))});
+    keys.emplace(key.name, mask::make_key(std::move(bytes)));
   }
   return mask::Masker::make(std::move(keys));
 }
@@ -104,7 +93,8 @@ Result<> PolicyStore::reload() {
   auto load = [&]() -> Result<> {
     auto sources = read_policy_directory(directory_);
     if (!sources) return std::unexpected(sources.error());
-    auto loaded = policy::load(*sources, {.wall_ns = read_clocks().wall_ns, .epoch = epoch_ + 1});
+    auto loaded = policy::load(
+        *sources, {.wall_ns = read_clocks().wall_ns, .epoch = epoch_ + 1, .check_pattern = mask::check_pattern});
     if (!loaded) {
       const policy::Diagnostic& first = loaded.error().front();
       return fail(fmt::format("{} ({} findings in all)", first.to_string(), loaded.error().size()),

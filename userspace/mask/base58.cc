@@ -34,7 +34,8 @@ constexpr std::array<uint64_t, 24> kRounds = {
 void permute(std::array<uint64_t, 25>& a) {
   static constexpr int kRotations[] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
                                        27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
-  static constexpr size_t kLanes[] = {10, 7, 11, 17, 18, 3, 5, 16, 8, 21, 24, 4, 15, 23, 19, 13, 12, 2, 20, 14, 22, 9, 6, 1};
+  static constexpr size_t kLanes[] = {10, 7,  11, 17, 18, 3, 5,  16, 8,  21, 24, 4,
+                                      15, 23, 19, 13, 12, 2, 20, 14, 22, 9,  6,  1};
   for (uint64_t round : kRounds) {
     std::array<uint64_t, 5> column{};
     for (size_t i = 0; i < 5; ++i) column[i] = a[i] ^ a[i + 5] ^ a[i + 10] ^ a[i + 15] ^ a[i + 20];
@@ -106,9 +107,9 @@ bool is_base58check(std::string_view text, bool ripple) {
 
 bool is_bech32(std::string_view text) {
   static constexpr std::string_view kLetters = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-  static constexpr std::string_view kPrefixes[] = {"bc",   "tb",     "bcrt", "ltc", "tltc", "addr", "addr_test",
-                                                   "stake", "cosmos", "osmo", "inj", "terra", "npub", "nsec",
-                                                   "lnbc", "erd", "akash", "juno", "kava", "secret", "celestia"};
+  static constexpr std::string_view kPrefixes[] = {"bc",    "tb",     "bcrt",  "ltc",  "tltc",  "addr",   "addr_test",
+                                                   "stake", "cosmos", "osmo",  "inj",  "terra", "npub",   "nsec",
+                                                   "lnbc",  "erd",    "akash", "juno", "kava",  "secret", "celestia"};
   static constexpr uint32_t kGenerator[] = {0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
   size_t mark = text.rfind('1');
   if (mark == std::string_view::npos || text.size() - mark - 1 < 6) return false;

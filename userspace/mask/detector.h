@@ -36,8 +36,8 @@ struct Match {
   size_t offset = 0;
   size_t length = 0;
   float score = 1;
-  uint32_t rule = 0;  ///< whose it is: what the detector was made with
-  int form = 0;       ///< the detector's own note, handed back to tail_end()
+  uint32_t rule = 0;           ///< whose it is: what the detector was made with
+  int form = 0;                ///< the detector's own note, handed back to tail_end()
   std::string_view name = {};  ///< which of a detector's shapes; lives as long as the detector
   uint32_t tail_rule = 0;      ///< the engine's: whose detector knows how the match goes on behind `to`
 };
@@ -67,8 +67,8 @@ class Detector {
 
 /// One of compile()'s rules, as the detector that works for it sees it.
 struct Wanted {
-  std::string_view type;               ///< a literal
-  uint32_t rule = 0;                   ///< to be put into its matches
+  std::string_view type;                     ///< a literal
+  uint32_t rule = 0;                         ///< to be put into its matches
   const model::DetectMask* asked = nullptr;  ///< valid while detectors are made
 };
 
@@ -81,14 +81,10 @@ std::unique_ptr<Detector> make_private_key_detector(const Wanted& wanted);
 std::unique_ptr<Detector> make_pattern_detector(const Wanted& wanted);
 std::unique_ptr<Detector> make_ip_address_detector(const Wanted& wanted);
 std::unique_ptr<Detector> make_url_detector(const Wanted& wanted);
-std::unique_ptr<Detector> make_iban_detector(const Wanted& wanted);
 std::unique_ptr<Detector> make_crypto_address_detector(const Wanted& wanted);
 std::unique_ptr<Detector> make_phone_detector(const Wanted& wanted);
-/// One for all types of id_rules(), each as it is wanted.
+/// One for iban and all types of id_rules(), each as it is wanted.
 std::unique_ptr<Detector> make_id_detector(const std::vector<Wanted>& wanted);
-
-/// Fails with what is wrong with a pattern of a policy.
-Result<> check_pattern(const model::DetectPattern& pattern);
 
 uint32_t text_traits(std::string_view text);
 

@@ -39,7 +39,10 @@ Result<std::shared_ptr<const DetectorSet>> DetectorSet::compile(std::vector<mode
         return fail(fmt::format("{}, {}: {}", rule.type, pattern.name, good.error().what), good.error().hint);
       }
     }
-    bool known = std::ranges::any_of(impl->rules, [&](const Impl::Rule& one) { return one.type == rule.type; });
+    // Two of a kind for the same countries: the first works for both.
+    bool known = std::ranges::any_of(std::span(rules).first(impl->rules.size()), [&](const model::DetectMask& one) {
+      return one.type == rule.type && one.regions == rule.regions;
+    });
     auto index = static_cast<uint32_t>(impl->rules.size());
     impl->rules.push_back({rule.type, own ? TextKind::any : kind->kind, rule.with, static_cast<float>(rule.min_score)});
     if (known) continue;
@@ -130,7 +133,8 @@ std::vector<Finding> DetectorSet::scan(std::string_view utf8) const {
       same->score = std::max(same->score, found.score);
       continue;
     }
-    findings.push_back({found.offset, found.length, impl_->rules[found.rule].type, found.rule, found.score, found.name});
+    findings.push_back(
+        {found.offset, found.length, impl_->rules[found.rule].type, found.rule, found.score, found.name});
   }
   return findings;
 }

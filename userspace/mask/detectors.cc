@@ -3,8 +3,8 @@
 #include "mask/detectors.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "mask/byte_vector.h"
 #include "mask/id_rules.h"
 
 namespace sallyport::mask {
@@ -15,7 +15,7 @@ constexpr DetectorKind kKinds[] = {
     {"api-key", make_api_key_detector},
     {"crypto-address", make_crypto_address_detector},
     {"email", make_email_detector, TextKind::email},
-    {"iban", make_iban_detector},
+    {"iban", nullptr},  // found by the detector of id_rules(), on the same way
     {"ip-address", make_ip_address_detector},
     {"jwt", make_jwt_detector},
     {"payment-card", make_payment_card_detector, TextKind::payment_card},
@@ -33,40 +33,41 @@ std::vector<DetectorKind> all_kinds() {
   return kinds;
 }
 
-constexpr uint64_t kOnes = 0x0101010101010101;
-constexpr uint64_t kHighs = 0x8080808080808080;
-
-constexpr uint64_t repeat(char c) { return kOnes * static_cast<uint8_t>(c); }
-
-/// Non-zero when one of eight bytes is zero. Exact about whether, not about which.
-constexpr uint64_t has_zero(uint64_t word) { return (word - kOnes) & ~word & kHighs; }
-
-/// High bits of those bytes below 0x80 that lie in [low, high].
-constexpr uint64_t in_range(uint64_t word, uint8_t low, uint8_t high) {
-  uint64_t plain = word & ~kHighs;
-  uint64_t at_least = plain + kOnes * (0x80u - low);
-  uint64_t above = plain + kOnes * (0x7fu - high);
-  return at_least & ~above & ~word & kHighs;
-}
-
 constexpr int kCardDigits = 13;
 constexpr int kNumberDigits = 7;
+constexpr size_t kCountedVectors = 255;  // a byte's worth of counting
 
-/// How many high bits are set.
-constexpr int count(uint64_t highs) { return static_cast<int>((highs >> 7) * kOnes >> 56); }
-
-/// Adds a word's traits; gives its digits.
-int add_traits(uint64_t word, uint32_t& traits) {
-  uint64_t digits = in_range(word, '0', '9');
-  if (has_zero(word ^ repeat('@'))) traits |= kTraitAt;
-  uint64_t colons = has_zero(word ^ repeat(':'));
-  if (has_zero(word ^ repeat('=')) | colons | has_zero(word ^ repeat('>'))) traits |= kTraitAssign;
-  if (colons) traits |= kTraitColon;
-  if (has_zero(word ^ repeat('.'))) traits |= kTraitDot;
-  if (in_range(word | repeat(' '), 'a', 'z')) traits |= kTraitLetter;
-  if (!in_range(word, 0, 0x20)) traits |= kTraitLong;
-  return count(digits);
+int sum_of(ByteVector counts) {
+  int sum = 0;
+  for (size_t i = 0; i < kVectorBytes; ++i) sum += counts[i];
+  return sum;
 }
+
+/// What was seen of each kind, a byte a place.
+struct Seen {
+  ByteVector at{}, assign{}, colon{}, dot{}, letter{}, digits{};
+  bool is_long = false;
+
+  void add(ByteVector bytes) {
+    ByteVector colons = equal_to(bytes, ':');
+    at |= equal_to(bytes, '@');
+    colon |= colons;
+    assign |= equal_to(bytes, '=') | equal_to(bytes, '>') | colons;
+    dot |= equal_to(bytes, '.');
+    letter |= letters_of(bytes);
+    digits -= digits_of(bytes);  // 0xff is one less
+    VectorHalves printed = halves(ByteVector(bytes > uint8_t{' '}));
+    is_long = is_long || printed.low == ~uint64_t{0} || printed.high == ~uint64_t{0};
+  }
+
+  uint32_t traits(int digit_count) const {
+    auto when = [](bool seen, uint32_t trait) { return seen ? trait : 0U; };
+    return when(any(at), kTraitAt) | when(any(assign), kTraitAssign) | when(any(colon), kTraitColon) |
+           when(any(dot), kTraitDot) | when(any(letter), kTraitLetter) | when(is_long, kTraitLong) |
+           when(digit_count > 0, kTraitDigit) | when(digit_count >= kNumberDigits, kTraitDigits) |
+           when(digit_count >= kCardDigits, kTraitCardDigits);
+  }
+};
 
 }  // namespace
 
@@ -76,23 +77,18 @@ std::span<const DetectorKind> detector_kinds() {
 }
 
 uint32_t text_traits(std::string_view text) {
-  uint32_t traits = 0;
-  int64_t digits = 0;
-  size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + at, 8);
-    digits += add_traits(word, traits);
+  Seen seen;
+  int digits = 0;
+  size_t vectors = 0;
+  for (size_t at = 0; at < text.size(); at += kVectorBytes) {
+    seen.add(load_bytes(text, at));
+    if (++vectors % kCountedVectors != 0) continue;
+    digits = std::min(kCardDigits, digits + sum_of(seen.digits));
+    seen.digits = ByteVector{};
   }
-  if (at < text.size()) {  // filled up with spaces, which have no trait
-    uint64_t word = repeat(' ');
-    std::memcpy(&word, text.data() + at, text.size() - at);
-    digits += add_traits(word, traits);
-  }
-  if (digits > 0) traits |= kTraitDigit;
-  if (digits >= kNumberDigits) traits |= kTraitDigits;
-  if (digits >= kCardDigits) traits |= kTraitCardDigits;
-  return traits;
+  // Counting matters only where there are digits.
+  if (any(seen.digits)) digits += sum_of(seen.digits);
+  return seen.traits(digits);
 }
 
 }  // namespace sallyport::mask

@@ -12,7 +12,8 @@ namespace sallyport::mask {
 /// A type of findings.
 struct DetectorKind {
   std::string_view type;
-  std::unique_ptr<Detector> (*make)(const Wanted&);  ///< null: one of id_rules(), for all of which there is one detector
+  /// Null: it is one of id_rules() or iban, for all of which there is one detector.
+  std::unique_ptr<Detector> (*make)(const Wanted&);
   TextKind kind = TextKind::any;
 };
 

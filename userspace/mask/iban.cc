@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // International bank account numbers (ISO 13616, SWIFT's registry of lengths): solid, or in fours with one kind of
 // separator, all of one case.
+#include "mask/iban.h"
+
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "mask/check_digits.h"
-#include "mask/detector.h"
-#include "mask/id_rules.h"
 
 namespace sallyport::mask {
 namespace {
 
 constexpr size_t kIbanMax = 34;
-constexpr size_t kWrittenMax = kIbanMax + kIbanMax / 4 + 1;
 
 struct Country {
   char code[3];
@@ -34,78 +34,42 @@ constexpr Country kCountries[] = {
 
 /// 0: no country of the registry.
 size_t length_of(std::string_view code) {
-  auto found = std::ranges::lower_bound(kCountries, code, {}, [](const Country& one) { return std::string_view(one.code); });
+  auto found =
+      std::ranges::lower_bound(kCountries, code, {}, [](const Country& one) { return std::string_view(one.code); });
   return found != std::end(kCountries) && code == found->code ? found->length : 0;
 }
 
-class IbanDetector final : public Detector {
- public:
-  explicit IbanDetector(uint32_t rule) : rule_(rule) {}
-
-  bool wants(uint32_t traits) const override { return (traits & kTraitDigits) && (traits & kTraitLetter); }
-
-  void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
-    for (size_t at = start; at + 15 <= text.size(); ++at) {
-      if (!is_ascii_digit(text[at + 2]) || !is_ascii_digit(text[at + 3]) || !is_ascii_letter(text[at]) ||
-          !is_ascii_letter(text[at + 1]) || (at > 0 && (is_ascii_alnum(text[at - 1]) || text[at - 1] == '_')))
-        continue;
-      size_t end = end_of(text, at);
-      if (end == at) continue;
-      out.push_back({at, end, at, end - at, kProven, rule_});
-      at = end - 1;
-    }
-  }
-
-  size_t hold_from(std::string_view text) const override {
-    size_t least = text.size() - std::min(text.size(), kWrittenMax);
-    size_t begin = text.size();
-    while (begin > least && (is_ascii_alnum(text[begin - 1]) || text[begin - 1] == ' ' || text[begin - 1] == '-'))
-      --begin;
-    return begin;
-  }
-
-  size_t tail_end(int, std::string_view) const override { return 0; }
-
- private:
-  /// `at`: none begins there.
-  static size_t end_of(std::string_view text, size_t at) {
-    std::array<char, 2> code = {ascii_upper(text[at]), ascii_upper(text[at + 1])};
-    size_t length = length_of({code.data(), 2});
-    if (length == 0) return at;
-    std::array<char, kIbanMax> value{};
-    size_t size = 0;
-    size_t end = at;
-    char separator = 0;
-    bool upper = false;
-    bool lower = false;
-    while (size < length) {
-      if (end == text.size()) return at;
-      char c = text[end];
-      if (size > 0 && size % 4 == 0 && (c == ' ' || c == '-') && (separator == c || size == 4)) {
-        separator = c;
-        if (++end == text.size()) return at;
-        c = text[end];
-      } else if (separator != 0 && size % 4 == 0 && size > 0) {
-        return at;
-      }
-      if (!is_ascii_alnum(c)) return at;
-      upper |= c >= 'A' && c <= 'Z';
-      lower |= c >= 'a' && c <= 'z';
-      value[size++] = ascii_upper(c);
-      ++end;
-    }
-    if ((upper && lower) || (end < text.size() && (is_ascii_alnum(text[end]) || text[end] == '_'))) return at;
-    std::rotate(value.begin(), value.begin() + 4, value.begin() + static_cast<std::ptrdiff_t>(length));
-    return mod_97({value.data(), length}) == 1 ? end : at;
-  }
-
-  uint32_t rule_;
-};
-
 }  // namespace
 
-std::unique_ptr<Detector> make_iban_detector(const Wanted& wanted) {
-  return std::make_unique<IbanDetector>(wanted.rule);
+size_t iban_end(std::string_view text, size_t at) {
+  std::array<char, 2> code = {ascii_upper(text[at]), ascii_upper(text[at + 1])};
+  size_t length = length_of({code.data(), 2});
+  if (length == 0) return at;
+  std::array<char, kIbanMax> value{};
+  size_t size = 0;
+  size_t end = at;
+  char separator = 0;
+  bool upper = false;
+  bool lower = false;
+  while (size < length) {
+    if (end == text.size()) return at;
+    char c = text[end];
+    if (size > 0 && size % 4 == 0 && (c == ' ' || c == '-') && (separator == c || size == 4)) {
+      separator = c;
+      if (++end == text.size()) return at;
+      c = text[end];
+    } else if (separator != 0 && size % 4 == 0 && size > 0) {
+      return at;
+    }
+    if (!is_ascii_alnum(c)) return at;
+    upper |= c >= 'A' && c <= 'Z';
+    lower |= c >= 'a' && c <= 'z';
+    value[size++] = ascii_upper(c);
+    ++end;
+  }
+  if ((upper && lower) || (end < text.size() && (is_ascii_alnum(text[end]) || text[end] == '_'))) return at;
+  std::rotate(value.begin(), value.begin() + 4, value.begin() + static_cast<std::ptrdiff_t>(length));
+  return mod_97({value.data(), length}) == 1 ? end : at;
 }
 
 }  // namespace sallyport::mask

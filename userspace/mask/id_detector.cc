@@ -5,10 +5,14 @@
 // walked as the longest identifier has.
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <optional>
 #include <string>
 
+#include "mask/byte_vector.h"
 #include "mask/check_digits.h"
 #include "mask/detector.h"
+#include "mask/iban.h"
 #include "mask/id_rules.h"
 #include "sallyport/base/check.h"
 
@@ -49,6 +53,59 @@ Group group_at(std::string_view text, size_t begin) {
   return group;
 }
 
+/// Goes through the groups of a text, 64 bytes classed at a time.
+class Groups {
+ public:
+  Groups(std::string_view text, size_t at) : text_(text), at_(at) { load(at); }
+
+  /// The next one; size 0 at the end.
+  Group next() {
+    while (true) {
+      size_t skip = at_ - block_;
+      uint64_t rest = skip < kBlock ? (digits_ | letters_) >> skip : 0;
+      if (rest != 0) return take(at_ + static_cast<size_t>(std::countr_zero(rest)));
+      if (block_ + kBlock >= text_.size()) return {text_.size(), text_.size(), 0};
+      load(block_ + kBlock);
+      at_ = std::max(at_, block_);
+    }
+  }
+
+ private:
+  static constexpr size_t kBlock = 64;
+
+  void load(size_t block) {
+    block_ = block;
+    digits_ = letters_ = 0;
+    for (size_t i = 0; i < kBlock && block + i < text_.size(); i += kVectorBytes) {
+      ByteVector bytes = load_bytes(text_, block + i);
+      digits_ |= static_cast<uint64_t>(bits_of(digits_of(bytes))) << i;
+      letters_ |= static_cast<uint64_t>(bits_of(letters_of(bytes))) << i;
+    }
+  }
+
+  Group take(size_t begin) {
+    size_t skip = begin - block_;
+    auto size = static_cast<size_t>(std::countr_one((digits_ | letters_) >> skip));
+    uint64_t mask = size < kBlock ? (uint64_t{1} << size) - 1 : ~uint64_t{0};
+    auto kind = static_cast<uint8_t>(((digits_ >> skip & mask) != 0 ? kDigits : 0) |
+                                     ((letters_ >> skip & mask) != 0 ? kLetters : 0));
+    Group group{begin, begin + size, kind};
+    if (group.end == block_ + kBlock) {  // it may go on in the next block
+      Group rest = group_at(text_, group.end);
+      group.end = rest.end;
+      group.kind |= rest.kind;
+    }
+    at_ = group.end;
+    return group;
+  }
+
+  std::string_view text_;
+  size_t at_;
+  size_t block_ = 0;
+  uint64_t digits_ = 0;  // of the block
+  uint64_t letters_ = 0;
+};
+
 /// Does one of the few letters and digits before `end` tell that a number goes on there?
 bool group_before_has_digit(std::string_view text, size_t end) {
   size_t least = end - std::min(end, kGroupBytesMax);
@@ -63,14 +120,15 @@ bool stands_alone(std::string_view text, size_t begin, size_t end, char separato
   if (begin > 0) {
     char before = text[begin - 1];
     if (before == '_' || before == '+' || before == '$' || before == '@') return false;
-    bool joins = before == '-' || before == '.' || before == '/' || before == ':' || (before == ' ' && separator == ' ');
+    bool joins =
+        before == '-' || before == '.' || before == '/' || before == ':' || (before == ' ' && separator == ' ');
     if (joins && group_before_has_digit(text, begin - 1)) return false;
   }
   if (end < text.size()) {
     char after = text[end];
     if (after == '_' || after == '@' || after == '%') return false;
     uint8_t next = end + 1 < text.size() ? kind_of(text[end + 1]) : 0;
-    if (after == '.' && next != 0) return false;
+    if (next != 0 && (after == '.' || (after == separator && after != ' '))) return false;
     bool joins = after == '-' || after == '/' || after == ':' || (after == ' ' && separator == ' ');
     if (joins && next == kDigits) return false;
   }
@@ -80,14 +138,18 @@ bool stands_alone(std::string_view text, size_t begin, size_t end, char separato
 class IdDetector final : public Detector {
  public:
   explicit IdDetector(const std::vector<Wanted>& wanted) : nodes_(1) {
-    for (const IdRule& rule : id_rules()) {
-      for (const Wanted& each : wanted) {
+    for (const Wanted& each : wanted) {
+      if (each.type == "iban") iban_ = each.rule;
+      letters_alone_ |= each.type == "mac-address";
+      for (const IdRule& rule : id_rules()) {
         if (each.type == rule.type) add(rule, each.rule);
       }
     }
   }
 
-  bool wants(uint32_t traits) const override { return (traits & kTraitDigit) != 0; }
+  bool wants(uint32_t traits) const override {
+    return (traits & kTraitDigit) || (letters_alone_ && (traits & (kTraitDot | kTraitColon)));
+  }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
     size_t at = start;
@@ -99,15 +161,12 @@ class IdDetector final : public Detector {
       at = group.end;
       if (any_glued_ && group.kind == kMixed) walk_glued(text, group, start, out);
     }
-    while (at < text.size()) {
-      if (kind_of(text[at]) == 0) {
-        ++at;
-        continue;
-      }
-      Group group = group_at(text, at);
-      at = group.end;
+    Groups groups(text, at);
+    for (Group group = groups.next(); group.size() > 0; group = groups.next()) {
       walk(text, group, false, out);
-      if (any_glued_ && group.kind == kMixed) walk_glued(text, group, start, out);
+      if (group.kind != kMixed) continue;
+      if (iban_) find_iban(text, group, out);
+      if (any_glued_) walk_glued(text, group, start, out);
     }
   }
 
@@ -183,6 +242,15 @@ class IdDetector final : public Detector {
     }
   }
 
+  void find_iban(std::string_view text, Group group, std::vector<Match>& out) const {
+    std::string_view begin = text.substr(group.begin, 4);
+    bool shaped = begin.size() == 4 && is_ascii_letter(begin[0]) && is_ascii_letter(begin[1]) &&
+                  is_ascii_digit(begin[2]) && is_ascii_digit(begin[3]);
+    if (!shaped || (group.begin > 0 && text[group.begin - 1] == '_')) return;
+    size_t end = iban_end(text, group.begin);
+    if (end > group.begin) out.push_back({group.begin, end, group.begin, end - group.begin, kProven, *iban_});
+  }
+
   /// A word in lower case with a number behind it: the number alone.
   void walk_glued(std::string_view text, Group group, size_t start, std::vector<Match>& out) const {
     size_t at = group.begin;
@@ -219,7 +287,9 @@ class IdDetector final : public Detector {
   }
 
   std::vector<Node> nodes_;
+  std::optional<uint32_t> iban_;  // its rule
   bool any_glued_ = false;
+  bool letters_alone_ = false;  // some identifier has no digit now and then
 };
 
 }  // namespace

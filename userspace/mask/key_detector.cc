@@ -67,6 +67,7 @@ class KeyDetector final : public Detector {
     for (std::string_view words = rule.keywords; !words.empty();) {
       size_t space = std::min(words.find(' '), words.size());
       index_.add(words.substr(0, space), rule.ignore_case, owner);
+      if (rule.exact && rule.before == 0) exact_.emplace_back(words.substr(0, space));
       words.remove_prefix(std::min(space + 1, words.size()));
     }
     rules_.push_back({std::string(rule.name), std::string(rule.context), std::move(pattern), rule.before, rule.at_word,
@@ -132,8 +133,8 @@ class KeyDetector final : public Detector {
     if (offset - from > kNameBytesMax || !proves(rule, text, from, secret)) return;
     size_t end = offset + secret.size();
     while (end < text.size() && continues_token(text[end])) ++end;  // longer than known
-    bool more = end > offset + secret.size() ||
-                (end + 1 < text.size() && text[end] == '.' && is_ascii_alnum(text[end + 1]));
+    bool more =
+        end > offset + secret.size() || (end + 1 < text.size() && text[end] == '.' && is_ascii_alnum(text[end + 1]));
     if (rule.exact && more) return;
     float score = rule.score;
     if (score < 1 && has_context(text, from, rule.context)) score = std::min(1.0F, score + kContext);
@@ -142,7 +143,7 @@ class KeyDetector final : public Detector {
   }
 
   /// Does the value, and for named ones the name before it, say that it is a secret?
-  static bool proves(const Compiled& rule, std::string_view text, size_t from, std::string_view secret) {
+  bool proves(const Compiled& rule, std::string_view text, size_t from, std::string_view secret) const {
     if (rule.proof != Proof::shape && !is_mixed(secret)) return false;
     if (rule.proof == Proof::named) {
       auto value = static_cast<size_t>(secret.data() - text.data());
@@ -154,6 +155,8 @@ class KeyDetector final : public Detector {
       while (from > least && is_name(text[from - 1])) --from;
       std::string_view name = text.substr(from, name_end - from);
       if (is_wordy(secret) || names_something_else(name, secret)) return false;
+      // It begins as an issuer's keys do, whose length is fixed, and that rule has not taken it.
+      if (std::ranges::any_of(exact_, [&](const std::string& word) { return secret.starts_with(word); })) return false;
     }
     bool number = all_digits(secret);
     float entropy_min = number ? std::min(rule.entropy_min, kNumberEntropyMin) : rule.entropy_min;
@@ -161,6 +164,7 @@ class KeyDetector final : public Detector {
   }
 
   std::vector<Compiled> rules_;
+  std::vector<std::string> exact_;  // keywords of rules with an exact length
   KeywordIndex index_;
   uint32_t rule_;
   bool pem_;

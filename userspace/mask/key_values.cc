@@ -68,13 +68,13 @@ float entropy_of(std::string_view text) {
 }
 
 bool is_placeholder(std::string_view secret) {
-  for (std::string_view word :
-       {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****", "####", "abcdefgh", "ABCDEFGH", "[REDACTED", "..."}) {
+  for (std::string_view word : {"${", "{{", "%{", "$(", "EXAMPLE", "xxxx", "XXXX", "****", "####", "abcdefgh",
+                                "ABCDEFGH", "[REDACTED", "..."}) {
     if (secret.find(word) != std::string_view::npos) return true;
   }
-  static constexpr std::string_view kWords[] = {"password", "passwd", "pass",   "pwd",    "secret",   "token",
-                                                "apikey",   "api_key", "api-key", "key",   "username", "changeme",
-                                                "[password]", "[token]", "<token>", "$pass", "null",  "undefined"};
+  static constexpr std::string_view kWords[] = {"password",   "passwd",  "pass",    "pwd",   "secret",   "token",
+                                                "apikey",     "api_key", "api-key", "key",   "username", "changeme",
+                                                "[password]", "[token]", "<token>", "$pass", "null",     "undefined"};
   std::string low(secret);
   std::ranges::transform(low, low.begin(), ascii_lower);
   return std::ranges::find(kWords, low) != std::end(kWords);

@@ -212,6 +212,16 @@ std::optional<Scalar> hashed(TypeClass type, const Key& key, const Digest& diges
 
 }  // namespace
 
+Key make_key(std::string bytes) {
+  constexpr size_t kIdDigestBytes = 4;
+  Digest digest{};
+  unsigned size = digest.size();
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  std::string id;
+  for (size_t i = 0; i < kIdDigestBytes; ++i) id += fmt::format("{:02x}", digest[i]);
+  return {std::move(id), Secret(std::move(bytes))};
+}
+
 Result<std::shared_ptr<const Masker>> Masker::make(std::map<std::string, Key> keys) {
   for (const auto& [name, key] : keys) {
     if (key.bytes.reveal().size() < limits::kMaskKeyBytesMin) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// URLs (RFC 3986) with a scheme and a host that is a domain or an address, and domains that stand alone where their last
-// label is one that exists.
+// URLs (RFC 3986) with a scheme and a host that is a domain or an address, and domains that stand alone where their
+// last label is one that exists.
 #include <algorithm>
 #include <array>
 #include <string>

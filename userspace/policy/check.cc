@@ -7,8 +7,10 @@
 #include <tuple>
 
 #include "compile.h"
+#include "keys.h"
 #include "sallyport/base/clock.h"
 #include "sallyport/base/limits.h"
+#include "sallyport/base/log.h"
 
 namespace sallyport::policy {
 namespace {
@@ -89,6 +91,25 @@ void check_hash_keys(const Mask& mask, const ByName& keys, Findings& findings) {
   for (const model::DetectMask& detect : mask.detect) check(detect.with);
 }
 
+/// What `detect` names is a type of ours or a Detector; its patterns must work.
+void check_detectors(const Documents& documents, const LoadOptions& options, Findings& findings) {
+  std::vector<std::string_view> types(keys::kDetectors.begin(), keys::kDetectors.end());
+  for (const Detector& detector : documents.detectors) {
+    if (std::ranges::find(keys::kDetectors, detector.name) != keys::kDetectors.end())
+      findings.error(detector.where, fmt::format("`{}` is a type of Sallyport's own", detector.name),
+                     "take another name");
+    types.push_back(detector.name);
+    for (size_t i = 0; i < detector.patterns.size() && options.check_pattern; ++i)
+      if (auto good = options.check_pattern(detector.patterns[i]); !good)
+        findings.error(detector.places[i], good.error().what, good.error().hint);
+  }
+  for (const Mask& mask : documents.masks)
+    for (size_t i = 0; i < mask.detect.size(); ++i)
+      if (std::ranges::find(types, mask.detect[i].type) == types.end())
+        findings.error(mask.type_uses[i], fmt::format("type cannot be `{}`", printable(mask.detect[i].type)),
+                       meant(mask.detect[i].type, types));
+}
+
 void check_past(const Entitlement& entitlement, int64_t wall_ns, Findings& findings) {
   if (wall_ns == 0) return;
   const bool defined = entitlement.until_ns != kAlways && entitlement.expires_ns != kAlways;
@@ -117,7 +138,7 @@ void check_unreachable(const std::vector<const Entitlement*>& scope, Findings& f
 }  // namespace
 
 void check_together(const Documents& documents, const LoadOptions& options, Findings& findings) {
-  ByName agents, targets, masks, keys, entitlements;
+  ByName agents, targets, masks, keys, entitlements, detectors;
   for (const Agent& agent : documents.agents) add_unique(agents, agent.name, agent.where, "Agent", findings);
   for (const ParsedTarget& t : documents.targets)
     add_unique(targets, t.target.name, t.target.where, "Target", findings);
@@ -125,6 +146,9 @@ void check_together(const Documents& documents, const LoadOptions& options, Find
   for (const MaskKey& key : documents.keys) add_unique(keys, key.name, key.where, "mask key", findings);
   for (const auto& e : documents.entitlements) add_unique(entitlements, e->name, e->where, "Entitlement", findings);
   check_ambiguity(documents, findings);
+  for (const Detector& detector : documents.detectors)
+    add_unique(detectors, detector.name, detector.where, "Detector", findings);
+  check_detectors(documents, options, findings);
   for (const Mask& mask : documents.masks) check_hash_keys(mask, keys, findings);
   std::map<std::string_view, const Target*> target_by_name;
   for (const ParsedTarget& parsed : documents.targets) {

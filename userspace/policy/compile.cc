@@ -33,6 +33,27 @@ void keep_strictest(T& kept, const T& other) {
     kept = other;
 }
 
+/// `detect` lists joined: the strategy that shows less, the lower threshold.
+class DetectMasks {
+ public:
+  void add(const model::DetectMask& found) {
+    const auto [at, fresh] = masks_.try_emplace({found.type, found.regions}, found);
+    if (fresh) return;
+    const double score_min = std::min(at->second.min_score, found.min_score);
+    keep_strictest(at->second, found);
+    at->second.min_score = score_min;
+  }
+
+  std::vector<model::DetectMask> take() const {
+    std::vector<model::DetectMask> out;
+    for (const auto& [key, found] : masks_) out.push_back(found);
+    return out;
+  }
+
+ private:
+  std::map<std::pair<std::string, std::vector<std::string>>, model::DetectMask> masks_;
+};
+
 class PhaseBuilder {
  public:
   PhaseBuilder(const Compiled& compiled, const Scope& scope) : compiled_(compiled), scope_(scope) {}
@@ -69,7 +90,7 @@ class PhaseBuilder {
 
   model::Obligations obligations(int64_t at_ns) const {
     std::map<std::pair<std::string_view, std::string_view>, model::ColumnMask> columns;
-    std::map<std::string_view, model::DetectMask> detect;
+    DetectMasks detect;
     const auto names = mask_names(at_ns);
     for (const Mask& mask : compiled_.masks) {
       if (!names.contains(mask.name)) continue;
@@ -79,12 +100,11 @@ class PhaseBuilder {
         keep_strictest(kept, column);
         kept.predicates = predicates;
       }
-      for (const model::DetectMask& found : mask.detect)
-        keep_strictest(detect.try_emplace(found.type, found).first->second, found);
+      for (const model::DetectMask& found : mask.detect) detect.add(found);
     }
     model::Obligations out;
     for (const auto& [key, column] : columns) out.columns.push_back(column);
-    for (const auto& [key, found] : detect) out.detect.push_back(found);
+    out.detect = detect.take();
     out.limits = least_limits();
     out.record_rows_max = scope_.target->record_rows_max;
     return out;
@@ -130,6 +150,13 @@ void sort_by_name(std::vector<T>& list) {
 
 }  // namespace
 
+std::vector<model::DetectMask> Policy::detect_masks() const {
+  DetectMasks all;
+  for (const Mask& mask : compiled_->masks)
+    for (const model::DetectMask& found : mask.detect) all.add(found);
+  return all.take();
+}
+
 std::unique_ptr<const Compiled> compile(Documents documents, const LoadOptions& options) {
   auto out = std::make_unique<Compiled>();
   out->epoch = options.epoch;
@@ -141,6 +168,12 @@ std::unique_ptr<const Compiled> compile(Documents documents, const LoadOptions& 
     out->target_rules.push_back(std::move(parsed.rules));
   }
   out->masks = std::move(documents.masks);
+  for (Mask& mask : out->masks) {
+    for (model::DetectMask& found : mask.detect) {
+      const auto own = std::ranges::find(documents.detectors, found.type, &Detector::name);
+      if (own != documents.detectors.end()) found.patterns = own->patterns;
+    }
+  }
   sort_by_name(out->masks);
   out->keys = std::move(documents.keys);
   sort_by_name(out->keys);

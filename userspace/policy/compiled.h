@@ -28,7 +28,8 @@ struct Mask {
   std::string name;
   std::vector<model::ColumnMask> columns;
   std::vector<model::DetectMask> detect;
-  std::vector<Place> key_uses;  ///< of each `hash`, in the order columns, detect
+  std::vector<Place> type_uses;  ///< of each type in `detect`
+  std::vector<Place> key_uses;   ///< of each `hash`, in the order columns, detect
   Place where;
 };
 

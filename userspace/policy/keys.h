@@ -11,7 +11,7 @@ namespace sallyport::policy::keys {
 using Word = std::string_view;
 
 inline constexpr Word kApiVersion = "sallyport.dev/v1alpha1";
-inline constexpr std::array<Word, 4> kKinds = {"Agent", "Target", "Mask", "Entitlement"};
+inline constexpr std::array<Word, 5> kKinds = {"Agent", "Target", "Mask", "Entitlement", "Detector"};
 inline constexpr std::array<Word, 4> kDocument = {"apiVersion", "kind", "metadata", "spec"};
 inline constexpr std::array<Word, 1> kMetadata = {"name"};
 
@@ -37,9 +37,22 @@ inline constexpr std::array<Word, 1> kRecord = {"rows"};
 inline constexpr std::array<Word, 3> kMask = {"columns", "detect", "keys"};
 inline constexpr std::array<Word, 3> kMaskColumn = {"column", "with", "predicates"};
 inline constexpr std::array<Word, 2> kPredicates = {"refuse", "allow"};
-inline constexpr std::array<Word, 2> kMaskDetect = {"type", "with"};
+inline constexpr std::array<Word, 4> kMaskDetect = {"type", "with", "minScore", "regions"};
 inline constexpr std::array<Word, 2> kMaskKey = {"name", "file"};
-inline constexpr std::array<Word, 3> kDetectors = {"email", "payment-card", "api-key"};
+inline constexpr std::array<Word, 1> kDetector = {"patterns"};
+inline constexpr std::array<Word, 6> kPattern = {"keywords", "pattern", "ignoreCase", "minEntropy", "score", "context"};
+inline constexpr std::array<Word, 2> kSwitch = {"false", "true"};
+/// mask::detector_types(), sorted.
+inline constexpr std::array<Word, 61> kDetectors = {  // clang-format off
+    "api-key", "au-abn", "au-acn", "au-medicare", "au-tfn", "br-cnpj", "br-cpf", "ca-sin", "crypto-address",
+    "de-handelsregister", "de-health-insurance", "de-id-card", "de-lanr", "de-passport", "de-social-security",
+    "de-tax-id", "de-tax-number", "de-vat-id", "email", "es-nie", "es-nif", "fi-identity-code", "iban", "in-aadhaar",
+    "in-gstin", "in-pan", "in-vehicle", "in-voter", "ip-address", "it-fiscal-code", "it-vat-code", "jwt", "kr-brn",
+    "kr-driver-license", "kr-frn", "kr-rrn", "mac-address", "ng-nin", "ng-vehicle", "payment-card", "phone",
+    "pl-pesel", "private-key", "se-organisationsnummer", "se-personnummer", "sg-nric", "sg-uen", "th-tnin",
+    "tr-license-plate", "tr-national-id", "uk-driving-licence", "uk-nhs", "uk-nino", "uk-vehicle", "url",
+    "us-aba-routing", "us-itin", "us-mbi", "us-npi", "us-ssn", "za-id"};
+// clang-format on
 inline constexpr std::array<Word, 5> kStrategies = {"redact", "partial", "hash", "null", "fixed"};
 inline constexpr std::array<Word, 3> kStrategyMaps = {"partial", "hash", "fixed"};
 inline constexpr std::array<Word, 1> kPartial = {"keepLast"};

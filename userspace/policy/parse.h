@@ -18,12 +18,21 @@ struct ParsedTarget {
   std::vector<Reference> masks;
 };
 
+/// Shapes of a policy's own, by the name that `detect` uses.
+struct Detector {
+  std::string name;
+  std::vector<model::DetectPattern> patterns;
+  std::vector<Place> places;  ///< of each pattern
+  Place where;
+};
+
 /// Everything of one load, before it is joined.
 struct Documents {
   std::vector<Agent> agents;
   std::vector<ParsedTarget> targets;
   std::vector<Mask> masks;
   std::vector<MaskKey> keys;
+  std::vector<Detector> detectors;
   std::vector<std::unique_ptr<Entitlement>> entitlements;
 };
 
@@ -34,6 +43,8 @@ void parse_agent(const Node& spec, const std::string& name, const Place& where, 
 void parse_target(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_mask(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_entitlement(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+
+void parse_detector(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 
 /// What stands under `sql:` in a rule of a list `allow`, `hold` or `deny`.
 SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader);

@@ -110,14 +110,32 @@ void parse_mask_columns(const Node& node, Mask& mask, Reader& reader) {
   }
 }
 
+/// Countries that phone numbers may be written for.
+void check_regions(const Node& node, const model::DetectMask& mask, Reader& reader) {
+  if (mask.type != "phone") reader.wrong(node, fmt::format("`{}` has no regions", printable(mask.type)), "phone has");
+  for (const std::string& region : mask.regions) {
+    const bool code = region.size() == 2 && std::ranges::all_of(region, [](char c) { return c >= 'A' && c <= 'Z'; });
+    if (!code) reader.wrong(node, fmt::format("regions: `{}` is no country", printable(region)), "write [US, DE]");
+  }
+}
+
 void parse_mask_detect(const Node& node, Mask& mask, Reader& reader) {
   for (const Node& item : reader.list(node, "detect")) {
     if (!reader.is_map(item, "a detector", keys::kMaskDetect)) continue;
     const Node* type = reader.get(item, "type", "a detector", true);
     const Node* with = reader.get(item, "with", "a detector", true);
     const auto spec = with ? parse_strategy(*with, mask.key_uses, reader) : std::nullopt;
-    const auto index = type ? reader.word(*type, "type", keys::kDetectors) : std::nullopt;
-    if (spec && index) mask.detect.push_back({mask.name, std::string(keys::kDetectors[*index]), *spec});
+    // A type that is none of ours is a Detector's name: check_together() knows them all.
+    model::DetectMask out{mask.name, type ? reader.text(*type, "type") : "", spec.value_or(model::MaskSpec())};
+    if (const Node* score = reader.get(item, "minScore", "a detector"))
+      out.min_score = reader.fraction(*score, "minScore", 1).value_or(0);
+    if (const Node* regions = reader.get(item, "regions", "a detector")) {
+      out.regions = reader.texts(*regions, "regions");
+      check_regions(*regions, out, reader);
+    }
+    if (!spec || out.type.empty()) continue;
+    mask.type_uses.push_back(reader.place(*type));
+    mask.detect.push_back(std::move(out));
   }
 }
 
@@ -157,8 +175,10 @@ void parse_document(const Node& node, Reader& reader, Documents& out) {
       return parse_target(*spec, name, where, reader, out);
     case 2:
       return parse_mask(*spec, name, where, reader, out);
-    default:
+    case 3:
       return parse_entitlement(*spec, name, where, reader, out);
+    default:
+      return parse_detector(*spec, name, where, reader, out);
   }
 }
 

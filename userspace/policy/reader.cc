@@ -143,6 +143,16 @@ std::optional<uint64_t> Reader::number(const Node& node, std::string_view what, 
   return {};
 }
 
+std::optional<double> Reader::fraction(const Node& node, std::string_view what, double max) {
+  double value = 0;
+  const char* end = node.text.data() + node.text.size();
+  const auto [stop, error] = std::from_chars(node.text.data(), end, value, std::chars_format::fixed);
+  const bool good = node.kind == Node::Kind::scalar && !node.quoted && error == std::errc() && stop == end;
+  if (good && value >= 0 && value <= max) return value;
+  wrong(node, fmt::format("{} is {}, not a number from 0 to {}", what, node.in_words(), max));
+  return {};
+}
+
 std::string Reader::name(const Node& node, std::string_view what) {
   std::string value = text(node, what);
   if (value.empty() || valid_name(value)) return value;

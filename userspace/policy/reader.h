@@ -39,6 +39,8 @@ class Reader {
   /// Index in `words`; nothing (and a finding) if it is none of them.
   std::optional<size_t> word(const Node& node, std::string_view what, Words words);
   std::optional<uint64_t> number(const Node& node, std::string_view what, uint64_t max);
+  /// 0 to `max`, with decimals.
+  std::optional<double> fraction(const Node& node, std::string_view what, double max);
   /// The name of a document or key: lower-case letters, digits and inner hyphens, at most 63.
   std::string name(const Node& node, std::string_view what);
   std::string absolute_path(const Node& node, std::string_view what);

@@ -33,15 +33,18 @@ inline constexpr double kStrongScore = 0.5;
 struct Finding {
   size_t offset = 0;
   size_t length = 0;
-  std::string_view type;   ///< "email", …: lives as long as the set
-  size_t rule = 0;         ///< index into what compile() was given
-  float score = 1;         ///< 0 to 1: how sure it is
+  std::string_view type;       ///< "email", …: lives as long as the set
+  size_t rule = 0;             ///< index into what compile() was given
+  float score = 1;             ///< 0 to 1: how sure it is
   std::string_view name = {};  ///< which of a type's shapes ("github" of api-key), where it has several
   bool operator==(const Finding&) const = default;
 };
 
 /// The words that DetectMask::type may be, sorted.
 std::vector<std::string_view> detector_types();
+
+/// Fails with what is wrong with a pattern of a policy.
+Result<> check_pattern(const model::DetectPattern& pattern);
 
 class DetectorSet {
  public:

@@ -24,6 +24,9 @@ struct Key {
   Secret bytes;    ///< at least limits::kMaskKeyBytesMin
 };
 
+/// A key of a file's bytes; its id is the beginning of their SHA-256.
+Key make_key(std::string bytes);
+
 /// What kind of text is masked, where that is known: partial keeps another part of each.
 enum class TextKind : uint8_t { any, email, payment_card };
 

@@ -41,9 +41,9 @@ struct DetectPattern {
   std::vector<std::string> keywords = {};  ///< every match begins with one of them
   std::string pattern = {};                ///< RE2, anchored where a keyword stands; group 1, if any, is the secret
   bool ignore_case = false;
-  double entropy_min = 0;                  ///< Shannon bits a byte of the secret, at least
-  double score = 0.9;                      ///< 0 to 1
-  std::vector<std::string> context = {};   ///< words before it that add to the score
+  double entropy_min = 0;                 ///< Shannon bits a byte of the secret, at least
+  double score = 0.9;                     ///< 0 to 1
+  std::vector<std::string> context = {};  ///< words before it that add to the score
   bool operator==(const DetectPattern&) const = default;
 };
 
@@ -52,9 +52,9 @@ struct DetectMask {
   std::string mask;
   std::string type;  ///< mask::detector_types(), or the name of a Detector, which then has patterns
   MaskSpec with;
-  double min_score = 0.5;                     ///< findings below it are left alone
-  std::vector<std::string> regions = {};      ///< for phone: countries whose own way of writing counts; empty: some
-  std::vector<DetectPattern> patterns = {};   ///< of a Detector
+  double min_score = 0.5;                    ///< findings below it are left alone
+  std::vector<std::string> regions = {};     ///< for phone: countries whose own way of writing counts; empty: some
+  std::vector<DetectPattern> patterns = {};  ///< of a Detector
   bool operator==(const DetectMask&) const = default;
 };
 

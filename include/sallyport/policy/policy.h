@@ -35,6 +35,8 @@ struct Source {
 struct LoadOptions {
   int64_t wall_ns = 0;  ///< now; 0: no warnings about what is past
   uint64_t epoch = 0;   ///< goes into every Decision of this snapshot
+  /// Says what is wrong with a Detector's pattern: mask::check_pattern. Without it patterns are taken as they are.
+  Result<> (*check_pattern)(const model::DetectPattern&) = nullptr;
 };
 
 struct Loaded {
@@ -118,6 +120,9 @@ class Policy {
 
   /// All key files that `hash` masks need, by name.
   std::span<const MaskKey> mask_keys() const;
+
+  /// What the `detect` lists of all Masks ask for together: for each type the strategy that shows less.
+  std::vector<model::DetectMask> detect_masks() const;
 
   /// What policy says about an operation of `principal.agent` on `operation.target` at `wall_ns`. Always
   /// names its causes; a deny carries a hint.
