@@ -100,11 +100,10 @@ class Grammar:
         if kind == "and":
             word = self.random.choice(["AND", "OR", "AND NOT"])
             return f"({self.condition(scope, depth - 1)} {word} {self.condition(scope, depth - 1)})"
-        inner = self.query(depth - 1, 1, scope)
         if kind == "in":
-            return f"{value()} IN ({inner})"
+            return f"{value()} IN ({self.query(depth - 1, 1, scope)})"
         if kind == "any":
-            return f"{value()} = ANY (ARRAY({inner}))"
+            return f"{value()} = ANY (ARRAY({self.query(depth - 1, 1, scope)}))"
         item, text = self.from_item(scope, 0, lateral=False)
         return f"EXISTS (SELECT 1 FROM {text} WHERE {self.condition(scope + [item], 0)})"
 
