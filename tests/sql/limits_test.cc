@@ -125,7 +125,7 @@ TEST(Limits, ManyParts) {
 TEST(Limits, Tokens) {
   // SELECT, a number, and two tokens more each time.
   const std::string over = "SELECT 1" + repeat(",1", limits::kSqlTokensMax / 2);
-  EXPECT_EQ(analyse_plain(over).parse_error, "more tokens than the limit");
+  EXPECT_EQ(analyse_plain(over).parse_error, "more than the 200,000 tokens that are analysed");
   EXPECT_TRUE(analyse_plain("SELECT 1" + repeat(",1", limits::kSqlTokensMax / 2 - 1)).parsed);
 }
 
