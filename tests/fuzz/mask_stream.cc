@@ -21,6 +21,11 @@ std::shared_ptr<const mask::DetectorSet> every_detector() {
   return *mask::DetectorSet::compile(std::move(rules));
 }
 
+std::string shown(std::string text) {
+  for (char& c : text) c = c < ' ' || c == 0x7f ? '~' : c;
+  return text;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -46,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     at += chunk;
   }
   stream.finish(out);
-  if (out != whole) fuzzing::story() = "whole:   " + whole + "\nstreamed: " + out;
+  if (out != whole) fuzzing::story() = "whole:    " + shown(whole) + "\nstreamed: " + shown(out);
   must(out == whole, "a cut changed what comes out");
   return 0;
 }

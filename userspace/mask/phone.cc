@@ -12,6 +12,7 @@
 #include "mask/check_digits.h"
 #include "mask/detector.h"
 #include "mask/id_rules.h"
+#include "sallyport/base/limits.h"
 
 namespace sallyport::mask {
 namespace {
@@ -75,7 +76,10 @@ Written read_at(std::string_view text, size_t at) {
       if (c == '(' && (open || read.bracket)) break;
       if (c == ')' && !open) break;
       if (c == '(') open = read.bracket = true;
-      if (c == ')') open = false;
+      if (c == ')') {
+        open = false;
+        if (read.count > 0) read.end = i + 1;
+      }
       read.dots += c == '.';
       ++marks;
       group = 0;
@@ -164,6 +168,7 @@ class PhoneDetector final : public Detector {
   bool wants(uint32_t traits) const override { return traits & kTraitDigits; }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
+    size_t tries = 0;
     for (size_t at = start; at + kDigitsMin <= text.size();) {
       char c = text[at];
       bool opens = c == '+' || c == '(' || is_ascii_digit(c);
@@ -175,10 +180,11 @@ class PhoneDetector final : public Detector {
         continue;
       }
       Written read = read_at(text, at);
-      float score = read.count >= kDigitsMin && ends(text, read.end) ? score_of(read, text) : 0;
+      float score = read.count >= kDigitsMin && ends(text, read.end) ? score_of(read, text, tries) : 0;
       if (score > 0) out.push_back({at, read.end, at, read.end - at, score, rule_});
       size_t next = score > 0 ? read.end : at + 1;
-      while (score <= 0 && next < text.size() && is_ascii_digit(text[next])) ++next;
+      bool digits = score <= 0 && is_ascii_digit(c);  // behind a bracket that stays open a number may begin
+      while (digits && next < text.size() && is_ascii_digit(text[next])) ++next;
       at = next;
     }
   }
@@ -186,8 +192,8 @@ class PhoneDetector final : public Detector {
   size_t hold_from(std::string_view text) const override {
     size_t least = text.size() - std::min(text.size(), kWrittenMax + kDigitsMax);
     size_t begin = text.size();
-    while (begin > least && (is_ascii_digit(text[begin - 1]) || is_mark(text[begin - 1]) || text[begin - 1] == '+'))
-      --begin;
+    auto goes_on = [](char c) { return is_ascii_digit(c) || is_mark(c) || c == '+' || c == ':'; };
+    while (begin > least && goes_on(text[begin - 1])) --begin;
     return begin;
   }
 
@@ -211,19 +217,27 @@ class PhoneDetector final : public Detector {
     return !joins || end + 1 >= text.size() || !is_ascii_digit(text[end + 1]);
   }
 
-  /// What a yes of the library would be worth; 0 for its no.
-  float score_of(const Written& read, std::string_view text) const {
+  /// What a yes of the library would be worth; 0 for its no. Once it was asked too often, the shape alone counts.
+  float score_of(const Written& read, std::string_view text, size_t& tries) const {
     if (all_same(read.number()) || is_date_or_address(read, text)) return 0;
-    if (read.plus) return is_international(read.number()) ? kProven : 0;
-    if (read.count > 8 && read.number().starts_with("00"))
-      return is_international(read.number().substr(2)) ? kShaped : 0;
+    bool ask = tries < limits::kMaskPhoneTriesMax;
+    if (read.plus) {
+      ++tries;
+      return !ask || is_international(read.number()) ? kProven : 0;
+    }
+    if (read.count > 8 && read.number().starts_with("00")) {
+      ++tries;
+      return !ask || is_international(read.number().substr(2)) ? kShaped : 0;
+    }
     bool shaped = read.groups > 1 && read.groups <= 6;
     float worth = shaped ? kShaped : chosen_ ? 0.5F : kWeak;
     if (has_context(text, read.begin, kContextWords)) worth += kContext;
-    if (worth >= score_min_ && is_national(read.number())) return worth;
+    if (worth < score_min_) return 0;
+    ++tries;
+    if (!ask || is_national(read.number())) return worth;
     // "91-415-555-0132": a calling code as the first group.
     bool coded = shaped && read.first_group <= 3 && read.count >= 11 && read.groups >= 3;
-    return coded && worth >= score_min_ && is_international(read.number()) ? worth : 0;
+    return coded && is_international(read.number()) ? worth : 0;
   }
 
   bool is_national(std::string_view digits) const {

@@ -96,6 +96,7 @@ inline constexpr int kRecordNestingMax = 8;                 ///< arrays and maps
 inline constexpr size_t kMaskStreamWindowBytes = 16 << 10;  ///< held of a stream; an RSA-8192 PEM key is 6.4 KiB
 inline constexpr size_t kMaskFindingsMax = 4'096;           ///< in one value; with more it is masked whole
 inline constexpr size_t kMaskDetectorsMax = 256;
+inline constexpr size_t kMaskPhoneTriesMax = 1'000;    ///< numbers of one value that libphonenumber is asked about
 inline constexpr size_t kMaskPatternBytesMax = 4'096;   ///< of one pattern of a policy
 inline constexpr int64_t kMaskPatternMemoryBytesMax = 8 << 20;  ///< RE2's, of one pattern
 inline constexpr size_t kMaskKeyBytesMin = 16;
