@@ -211,6 +211,22 @@ TEST_F(VerbsTest, SessionsOfAFolder) {
   EXPECT_EQ(run({"sessions", "show", "--records", folder_, "01J"}).code(), 1);
 }
 
+TEST_F(VerbsTest, MaskTestShowsWhatWouldComeOut) {
+  write("text", "na\xc3\xafve mail ann@example.com now\nnothing here\n");
+  write("lines", "{\"note\": \"card 4111 1111 1111 1111\", \"id\": 7}\n");
+  const std::string mask = std::string(SALLYPORT) + " mask test ";
+  EXPECT_EQ(shell(mask + "< " + (folder_ / "text").string()).out, "na\xc3\xafve mail [redacted] now\nnothing here\n");
+  EXPECT_EQ(json::parse(shell(mask + "< " + (folder_ / "lines").string()).out),
+            json::parse(R"({"note": "card [redacted]", "id": 7})"));
+  const json finding = json::parse(shell(mask + "-o json --detect email < " + (folder_ / "text").string()).out);
+  EXPECT_EQ(finding["type"], "email");
+  EXPECT_EQ(finding["line"], 1);
+  EXPECT_EQ(finding["start"], 12);  // bytes: the third letter takes two
+  EXPECT_EQ(finding["end"], 27);
+  EXPECT_EQ(finding["strategy"], "redact");
+  EXPECT_EQ(shell(mask + "--detect nonsense < /dev/null").code(), 2);
+}
+
 TEST_F(VerbsTest, DoctorSaysEachThingOnceAndWhatStaysOpen) {
   const Outcome outcome = run({"doctor", "-o", "json", "--policy", folder_, "--state", folder_});
   EXPECT_EQ(outcome.code(), 1);  // no daemon

@@ -298,7 +298,7 @@ class Sqlsmith(unittest.TestCase):
         report(findings)
         counts = summary["counts"]
         self.assertEqual(findings, [], f"seed {SEED}")
-        self.assertGreater(counts["passed"], counts["statements"] * 0.15, "nearly all refused: that proves nothing")
+        self.assertGreater(counts["passed"], counts["statements"] * 0.1, "nearly all refused: that proves nothing")
         self.assertGreater(counts["masked"], 0)
 
 

@@ -67,7 +67,5 @@ float score_ng_vehicle(std::string_view value, bool solid);
 
 // id_scores_europe.cc
 float score_mac_address(std::string_view value, bool solid);
-/// Documents whose numbers have a shape and nothing that proves them: context must.
-float score_shape_only(std::string_view value, bool solid);
 
 }  // namespace sallyport::mask

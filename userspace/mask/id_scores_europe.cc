@@ -169,6 +169,4 @@ float score_mac_address(std::string_view value, bool) {
   return kProven;
 }
 
-float score_shape_only(std::string_view, bool) { return kFaint; }
-
 }  // namespace sallyport::mask
