@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shipped policies load without a warning, and their tests pass with the real analysis: what `policy test` does.
+// The shipped policies load without a warning and say what the quickstart shows.
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -26,39 +26,31 @@ Result<std::vector<model::Effect>> analyse(std::string_view text) {
   return out;
 }
 
-std::vector<Source> read_directory(const std::filesystem::path& directory, bool tests) {
+std::vector<Source> read_directory(const std::filesystem::path& directory) {
   std::vector<Source> out;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    if (entry.path().extension() != ".yaml" || is_test_file(entry.path().string()) != tests) continue;
+    if (entry.path().extension() != ".yaml" || is_test_file(entry.path().string())) continue;
     std::ifstream file(entry.path());
     out.push_back({entry.path().string(), {std::istreambuf_iterator<char>(file), {}}});
   }
   return out;
 }
 
-TEST(Shipped, PoliciesLoadAndTheirTestsPass) {
-  size_t directories = 0, cases = 0;
+// Their own tests are run by the program: see policy_tests_of_policies in tests/cli.
+TEST(Shipped, PoliciesLoadWithoutAWarning) {
+  size_t directories = 0;
   for (const auto& entry : std::filesystem::directory_iterator(SALLYPORT_SOURCE_DIR "/policies")) {
     if (!entry.is_directory()) continue;
     ++directories;
-    const auto loaded = load(read_directory(entry.path(), false), {.wall_ns = 1'793'491'200'000'000'000});
+    const auto loaded = load(read_directory(entry.path()), {.wall_ns = 1'793'491'200'000'000'000});
     ASSERT_TRUE(loaded) << all_findings(loaded.error());
     EXPECT_EQ(all_findings(loaded->warnings), "");
-    for (const Source& source : read_directory(entry.path(), true)) {
-      const auto results = run_tests(*loaded->policy, source, analyse, 0);
-      ASSERT_TRUE(results) << all_findings(results.error());
-      for (const TestResult& result : *results) {
-        ++cases;
-        EXPECT_TRUE(result.passed) << result.where.to_string() << ": " << result.name << "\n" << result.message;
-      }
-    }
   }
   EXPECT_GE(directories, 1u);
-  EXPECT_GE(cases, 10u);
 }
 
 TEST(Shipped, TheRefusedUpdateNamesItsEntitlementAndTheWayOut) {
-  const auto loaded = load(read_directory(SALLYPORT_SOURCE_DIR "/policies/quickstart", false));
+  const auto loaded = load(read_directory(SALLYPORT_SOURCE_DIR "/policies/quickstart"));
   ASSERT_TRUE(loaded);
   model::Operation operation = sql(*analyse("UPDATE customers SET email = 'x' WHERE id = 1"));
   operation.target = "quickstart-db";
