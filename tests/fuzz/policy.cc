@@ -50,7 +50,7 @@ std::string decided(const policy::Policy& loaded) {
 }
 
 void check_load(const std::string& text) {
-  const policy::LoadOptions options{.wall_ns = kNow, .epoch = 1, .limits_enforced = true};
+  const policy::LoadOptions options{.wall_ns = kNow, .epoch = 1};
   const auto loaded = policy::load({{"p.yaml", text}}, options);
   if (!loaded) {
     must(!loaded.error().empty(), "no policy and no word why");
