@@ -2,6 +2,7 @@
 // What of a masked column an agent may get: nothing in clear, by whatever way it comes.
 #include <gtest/gtest.h>
 
+#include "flow/postgres/row_masking.h"
 #include "tests/flow/model_server.h"
 #include "tests/flow/wire_text.h"
 
@@ -106,9 +107,10 @@ TEST(Masking, WhatTheServerKeepsOfEveryColumnIsMasked) {
   std::string policy = reading_customers();
   policy.replace(policy.find("sql: {"), policy.size(), "sql: {}}]}\n");
   Customers session(policy_text(policy));
-  session.server.replies["select query, pid from pg_catalog.pg_stat_activity"] = {.fields = {column("query"), column("pid")},
-                                                                       .rows = {{"select 'ann@example.com'", "7"}}};
-  EXPECT_EQ(session.query("select query, pid from pg_catalog.pg_stat_activity"), "T(query,pid) D([redacted]|7) C(OK) Z(I)");
+  session.server.replies["select query, pid from pg_catalog.pg_stat_activity"] = {
+      .fields = {column("query"), column("pid")}, .rows = {{"select 'ann@example.com'", "7"}}};
+  EXPECT_EQ(session.query("select query, pid from pg_catalog.pg_stat_activity"),
+            "T(query,pid) D([redacted]|7) C(OK) Z(I)");
 }
 
 TEST(Masking, OtherTablesPassAsTheyAre) {
@@ -157,6 +159,13 @@ TEST(Masking, ErrorAndNoticeTextsAreWithheld) {
   EXPECT_EQ(report_field(session.raw, 'M'), "division by zero");
 }
 
+TEST(Masking, AnSqlstateOfAFunctionsOwnIsNoWayOut) {
+  EXPECT_EQ(told_sqlstate("zq7a1", /*raised=*/true), "P0001");
+  EXPECT_EQ(told_sqlstate("22q7a", true), "P0001");
+  EXPECT_EQ(told_sqlstate("40001", true), "40001");
+  EXPECT_EQ(told_sqlstate("42P16", false), "42P16");
+}
+
 TEST(Masking, CopyOutIsRefused) {
   Customers session;
   session.server.replies["copy customers to stdout"] = {.copy_out = {"1\tAnn\tann@example.com\n"}};
@@ -189,6 +198,16 @@ std::string detecting_email() {
       "---\napiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: found}\n"
       "spec: {detect: [{type: email, with: redact}]}\n" +
       entitlement("masks: [found], allow: [{sql: {tables: [public.orders], functions: [\"**\"]}}, {sql: {}}]"));
+}
+
+TEST(Masking, WhatDetectorsFindInErrorsAndNoticesIsMasked) {
+  World world(detecting_email());
+  Session session(world);
+  session.server.replies["select id from orders"] = {
+      .sqlstate = "22P02", .message = "invalid input: ann@example.com", .notice = "noticed ann@example.com"};
+  EXPECT_EQ(session.query("select id from orders"), "N(00000) E(22P02) Z(I)");
+  EXPECT_EQ(report_field(session.raw, 'M'), "invalid input: [redacted]");
+  EXPECT_EQ(session.raw.find("ann@"), std::string::npos);
 }
 
 TEST(Masking, DetectorsReadWhatNoColumnMaskNames) {

@@ -148,6 +148,10 @@ class Conversation {
   void on_complete(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_error(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_notice(const postgres::Frame& frame, Turn& turn);
+  bool withholds(const Running* running) const;
+  static bool may_raise(const Running* running);
+  void relay_report(const postgres::Frame& frame, const postgres::ReportFields& report, const Running* running,
+                    Turn& turn);
   void on_copy_data(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_function_result(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_ready(const postgres::Frame& frame, Turn& turn);

@@ -102,37 +102,55 @@ size_t RowMasking::apply(const postgres::DataRow& row, std::string& out) const {
   return changed;
 }
 
+std::string_view told_sqlstate(std::string_view code, bool raised) {
+  // What clients act on (PG Appendix A): to try again, to tell a broken constraint from a broken statement.
+  static constexpr std::string_view kActedOn[] = {
+      "00000", "01000", "22003", "22007", "22008", "22012", "22023", "22P02", "23502", "23503",
+      "23505", "23514", "23P01", "25006", "25P02", "40001", "40P01", "42501", "42601", "42703",
+      "42804", "42883", "42P01", "53300", "55P03", "57014", "57P01", "P0001", "P0002"};
+  return !raised || std::ranges::find(kActedOn, code) != std::end(kActedOn) ? code : "P0001";
+}
+
 namespace {
 
-/// Classes of SQLSTATE that the server itself gives (PG Appendix A).
-bool is_servers_sqlstate(std::string_view code) {
-  static constexpr std::string_view kClasses =
-      "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53 54 55 57 "
-      "58 72 F0 HV P0 XX";
-  return code.size() == 5 && kClasses.find(code.substr(0, 2)) % 3 == 0;
+template <class Told>
+void append_report(std::string& out, char type, Told told) {
+  ByteWriter writer(out);
+  writer.u8(static_cast<uint8_t>(type));
+  const size_t length_at = writer.position();
+  writer.u32(0);
+  told(writer);
+  writer.u8(0);
+  writer.patch_u32(length_at, static_cast<uint32_t>(out.size() - length_at));
 }
 
 }  // namespace
 
 void append_withheld_report(std::string& out, char type, const postgres::ReportFields& fields, bool raised) {
-  ByteWriter writer(out);
-  writer.u8(static_cast<uint8_t>(type));
-  const size_t length_at = writer.position();
-  writer.u32(0);
-  for (const auto field : fields) {
-    // Severity, SQLSTATE, position in the agent's own text, and names of objects carry no values.
-    static constexpr std::string_view kKept = "SVCPsctdnFLR";
-    static constexpr std::string_view kNames = "sctdn";
-    if (kKept.find(field.code) == std::string_view::npos) continue;
-    if (raised && kNames.find(field.code) != std::string_view::npos) continue;
-    const bool hidden_code = raised && field.code == 'C' && !is_servers_sqlstate(field.text);
-    writer.u8(static_cast<uint8_t>(field.code));
-    writer.c_string(hidden_code ? "P0001" : field.text);
-  }
-  writer.u8('M');
-  writer.c_string("text withheld by policy: the statement reads masked columns");
-  writer.u8(0);
-  writer.patch_u32(length_at, static_cast<uint32_t>(out.size() - length_at));
+  append_report(out, type, [&](ByteWriter& writer) {
+    for (const auto field : fields) {
+      // Severity, SQLSTATE, position in the agent's own text, and names of objects carry no values.
+      static constexpr std::string_view kKept = "SVCPsctdnFLR";
+      static constexpr std::string_view kNames = "sctdn";
+      if (kKept.find(field.code) == std::string_view::npos) continue;
+      if (raised && kNames.find(field.code) != std::string_view::npos) continue;
+      writer.u8(static_cast<uint8_t>(field.code));
+      writer.c_string(field.code == 'C' ? told_sqlstate(field.text, raised) : field.text);
+    }
+    writer.u8('M');
+    writer.c_string("text withheld by policy: the statement reads masked columns");
+  });
+}
+
+void append_searched_report(std::string& out, char type, const postgres::ReportFields& fields,
+                            const mask::DetectorSet& detectors, const mask::Masker& masker) {
+  append_report(out, type, [&](ByteWriter& writer) {
+    for (const auto field : fields) {
+      const auto masked = detectors.mask_text(field.text, masker);
+      writer.u8(static_cast<uint8_t>(field.code));
+      writer.c_string(masked ? std::string_view(*masked) : field.text);
+    }
+  });
 }
 
 }  // namespace sallyport::flow

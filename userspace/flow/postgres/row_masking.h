@@ -53,9 +53,17 @@ class RowMasking {
   std::shared_ptr<const mask::DetectorSet> detectors_;
 };
 
+/// An SQLSTATE as the agent and the record may see it. `raised`: code of functions may have made it (RAISE … USING
+/// ERRCODE), and then five letters of a value fit in; only those that clients act on pass.
+std::string_view told_sqlstate(std::string_view code, bool raised);
+
 /// ErrorResponse or NoticeResponse of a statement that may carry masked values: severity, SQLSTATE,
-/// position and names stay, texts are replaced (PG protocol: Error and Notice Message Fields). `raised`: code of
-/// functions may have made the report, so names and an SQLSTATE that is none of the server's are texts too.
+/// position and names stay, texts are replaced (PG protocol: Error and Notice Message Fields). `raised`: as above, and
+/// names are texts too.
 void append_withheld_report(std::string& out, char type, const postgres::ReportFields& fields, bool raised);
+
+/// The same of any other statement: what detectors find in a field is masked.
+void append_searched_report(std::string& out, char type, const postgres::ReportFields& fields,
+                            const mask::DetectorSet& detectors, const mask::Masker& masker);
 
 }  // namespace sallyport::flow

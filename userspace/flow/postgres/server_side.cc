@@ -369,17 +369,14 @@ void Conversation::apply_name_change(const sql::Statement& statement, const Runn
   }
 }
 
-namespace {
-
 /// May code of functions have made an error of it?
-bool may_raise(const sql::Analysis& analysis) {
-  for (const sql::Statement& statement : analysis.statements)
+bool Conversation::may_raise(const Running* running) {
+  if (!running) return true;
+  for (const sql::Statement& statement : running->judged->analysis->statements)
     for (const model::Effect& effect : statement.effects)
       if (effect.statement_class == model::kUnknownClass || effect.kind == model::ObjectKind::function) return true;
   return false;
 }
-
-}  // namespace
 
 void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
   LiveOperation* live = live_of(ticket);
@@ -396,28 +393,39 @@ void Conversation::on_error(const Frame& frame, Ticket& ticket, Turn& turn) {
   }
   auto report = parse_report(frame.body);
   if (!report) return violation("target: " + report.error().what, turn);
-  // An error while describing on our own account is the agent's error all the same: its Execute would have met it.
   const Running* running = running_of(ticket);
-  const bool withheld = (running && running->tainted) || (!running && !in_force_.columns.empty());
+  const bool withheld = withholds(running);
   if (live) {
-    live->result.sqlstate = printable(report->sqlstate(), 5);
+    live->result.sqlstate = printable(told_sqlstate(report->sqlstate(), withheld && may_raise(running)), 5);
     const std::string message =
         withheld ? "text withheld" : printable(report->message(), limits::kRecordParameterBytesMax);
     live->result.error = hide({}, message).value_or(message);
   }
-  if (!withheld) return relay(frame.raw, turn);
-  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report,
-                         !running || may_raise(*running->judged->analysis));
+  relay_report(frame, *report, running, turn);
 }
 
 void Conversation::on_notice(const Frame& frame, Turn& turn) {
   const InFlight* current = queue_.current();
   Ticket* ticket = current ? ticket_of(current->id) : nullptr;
-  const Running* running = ticket ? running_of(*ticket) : nullptr;
-  if (!running || !running->tainted) return relay(frame.raw, turn);
   auto report = parse_report(frame.body);
   if (!report) return violation("target: " + report.error().what, turn);
-  append_withheld_report(turn.actions.send(kAgentLeg), frame.type, *report, may_raise(*running->judged->analysis));
+  relay_report(frame, *report, ticket ? running_of(*ticket) : nullptr, turn);
+}
+
+/// May a report of `running` hold what is masked? One that belongs to no statement may come of any: an error while
+/// describing on our own account is the agent's error all the same.
+bool Conversation::withholds(const Running* running) const {
+  return running ? running->tainted : !in_force_.columns.empty();
+}
+
+void Conversation::relay_report(const Frame& frame, const ReportFields& report, const Running* running, Turn& turn) {
+  const auto& detectors = running ? running->detectors : detectors_;
+  if (withholds(running))
+    append_withheld_report(turn.actions.send(kAgentLeg), frame.type, report, may_raise(running));
+  else if (detectors && !detectors->empty())
+    append_searched_report(turn.actions.send(kAgentLeg), frame.type, report, *detectors, *life_.facts().masker);
+  else
+    relay(frame.raw, turn);
 }
 
 void Conversation::on_ready(const Frame& frame, Turn& turn) {
