@@ -210,6 +210,15 @@ TEST(Masking, WhatDetectorsFindInErrorsAndNoticesIsMasked) {
   EXPECT_EQ(session.raw.find("ann@"), std::string::npos);
 }
 
+TEST(Masking, DetectorsReadNotifications) {
+  World world(detecting_email());
+  Session session(world);
+  session.server.replies["select id from orders"].notification = "for ann@example.com";
+  session.query("select id from orders");
+  EXPECT_NE(session.raw.find("for [redacted]"), std::string::npos);
+  EXPECT_EQ(session.raw.find("ann@"), std::string::npos);
+}
+
 TEST(Masking, DetectorsReadWhatNoColumnMaskNames) {
   World world(detecting_email());
   Session session(world);

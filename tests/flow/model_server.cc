@@ -201,6 +201,8 @@ bool ModelServer::run(const std::string& sql, Portal& portal, int32_t rows_max, 
   if (sql.find("pg_catalog.json_build_object('q'") != std::string::npos) return run_lookup(portal), true;
   executed.push_back(sql);
   Reply reply = reply_to(sql);
+  if (!reply.notification.empty())
+    append_notification_response(held_, {.pid = 7, .channel = "news", .payload = reply.notification});
   if (!reply.notice.empty())
     append_notice_response(held_, {.severity = "NOTICE", .sqlstate = "00000", .message = reply.notice});
   if (!reply.sqlstate.empty()) return error(reply.sqlstate, reply.message), false;

@@ -29,7 +29,8 @@ struct Reply {
   std::string tag = "OK";
   std::string sqlstate;  ///< fails with it
   std::string message = "it failed";
-  std::string notice;  ///< said before it ends
+  std::string notice;        ///< said before it ends
+  std::string notification;  ///< a payload on channel "news", likewise
   std::vector<std::string> copy_out;
   bool copy_in = false;
 };

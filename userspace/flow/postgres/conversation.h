@@ -148,6 +148,7 @@ class Conversation {
   void on_complete(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_error(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_notice(const postgres::Frame& frame, Turn& turn);
+  void on_notification(const postgres::Frame& frame, Turn& turn);
   bool withholds(const Running* running) const;
   static bool may_raise(const Running* running);
   void relay_report(const postgres::Frame& frame, const postgres::ReportFields& report, const Running* running,

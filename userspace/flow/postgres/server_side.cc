@@ -53,6 +53,8 @@ bool Conversation::on_server_frame(const Frame& frame, Turn& turn) {
       }
       if (frame.type == backend::kNoticeResponse)
         on_notice(frame, turn);
+      else if (frame.type == backend::kNotificationResponse && detectors_ && !detectors_->empty())
+        on_notification(frame, turn);
       else
         relay(frame.raw, turn);
       return true;
@@ -410,6 +412,16 @@ void Conversation::on_notice(const Frame& frame, Turn& turn) {
   auto report = parse_report(frame.body);
   if (!report) return violation("target: " + report.error().what, turn);
   relay_report(frame, *report, ticket ? running_of(*ticket) : nullptr, turn);
+}
+
+/// The payload is another session's text.
+void Conversation::on_notification(const Frame& frame, Turn& turn) {
+  auto notification = parse_notification_response(frame.body);
+  if (!notification) return violation("target: " + notification.error().what, turn);
+  const auto masked = detectors_->mask_text(notification->payload, *life_.facts().masker);
+  if (!masked) return relay(frame.raw, turn);
+  notification->payload = *masked;
+  append_notification_response(turn.actions.send(kAgentLeg), *notification);
 }
 
 /// May a report of `running` hold what is masked? One that belongs to no statement may come of any: an error while

@@ -200,6 +200,14 @@ void append_function_call_response(std::string& out, const Value& value) {
   message.finish();
 }
 
+void append_notification_response(std::string& out, const NotificationResponse& notification) {
+  MessageBuilder message(out, backend::kNotificationResponse);
+  message->u32(notification.pid);
+  message.text(notification.channel);
+  message.text(notification.payload);
+  message.finish();
+}
+
 void append_empty(std::string& out, char type) { append_bytes_message(out, type, {}); }
 
 namespace {

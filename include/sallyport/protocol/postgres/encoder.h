@@ -49,6 +49,7 @@ void append_parameter_description(std::string& out, std::span<const uint32_t> ty
 void append_command_complete(std::string& out, std::string_view tag);
 /// Null: SQL NULL.
 void append_function_call_response(std::string& out, const Value& value);
+void append_notification_response(std::string& out, const NotificationResponse& notification);
 /// The messages without a body, of either direction: Sync, Flush, ParseComplete, NoData …
 void append_empty(std::string& out, char type);
 
