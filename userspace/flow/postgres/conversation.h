@@ -162,7 +162,7 @@ class Conversation {
   void settle(Ticket& ticket, bool succeeded, Turn& turn);
   void settle_discarded(Turn& turn);
   void close_tickets(Turn& turn);
-  void end_operation(model::OperationId id, Turn& turn);
+  void end_operation(model::OperationId id, bool parsed, Turn& turn);
   Result<std::shared_ptr<const ResultShape>> result_shape(std::string_view body, Judged* judged) const;
   void plan_masking(Running& running);
   Ticket* ticket_of(uint64_t id);

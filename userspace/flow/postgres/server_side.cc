@@ -103,9 +103,6 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_row(frame, ticket, turn);
     case backend::kRowDescription:
       return on_row_description(frame, ticket, turn);
-    case backend::kParseComplete:
-      if (LiveOperation* live = live_of(ticket)) live->result.tag = "parsed";
-      break;
     case backend::kNoData:
       if (ticket.portal) ticket.portal->described = true;
       break;
@@ -530,16 +527,22 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
     else
       names_.portals.dropped(ticket.name);
   }
-  if (ticket.operation != 0) end_operation(ticket.operation, turn);
+  if (ticket.operation != 0) end_operation(ticket.operation, /*parsed=*/ticket.prepared && succeeded, turn);
 }
 
-void Conversation::end_operation(model::OperationId id, Turn& turn) {
+/// `parsed`: it was a Parse and succeeded. It ran nothing, so its decision says all.
+void Conversation::end_operation(model::OperationId id, bool parsed, Turn& turn) {
   if (Running* running = running_.find(id)) {
     if (!running->rows.rows.empty()) life_.append(std::move(running->rows), turn.now, turn.actions);
     names_coming_ -= names_made_by(*running->judged->analysis);
     running_.erase(id);
   }
-  if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
+  LiveOperation* live = life_.find(id);
+  if (!live) return;
+  if (parsed)
+    life_.forget(*live);
+  else
+    life_.end(*live, turn.now, turn.actions);
 }
 
 /// Forgets tickets at the front that are done; at rest, what ended with the transaction.
