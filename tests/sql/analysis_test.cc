@@ -127,10 +127,10 @@ TEST(Flags, CopyExplainAndNames) {
   EXPECT_EQ(offline("COPY t TO '/f'").statements[0].copy, Statement::Copy::none);
   for (std::string_view text : {"COPY t TO STDOUT", "COPY t TO STDOUT (FORMAT csv)", "COPY t TO STDOUT CSV",
                                 "COPY t TO STDOUT (FORMAT text, DELIMITER ';')"})
-    EXPECT_FALSE(offline(text).statements[0].copy_binary) << text;
+    EXPECT_NE(offline(text).statements[0].copy_out->format, CopyOut::Format::binary) << text;
   for (std::string_view text : {"COPY BINARY t TO STDOUT", "COPY t TO STDOUT (FORMAT binary)",
                                 "COPY t TO STDOUT WITH BINARY", "COPY t TO STDOUT (FORMAT 'binary')"})
-    EXPECT_TRUE(offline(text).statements[0].copy_binary) << text;
+    EXPECT_EQ(offline(text).statements[0].copy_out->format, CopyOut::Format::binary) << text;
   EXPECT_TRUE(offline("EXPLAIN DELETE FROM t").statements[0].explain_only);
   EXPECT_FALSE(offline("EXPLAIN (ANALYZE) DELETE FROM t").statements[0].explain_only);
   EXPECT_TRUE(offline("EXPLAIN (ANALYZE off) DELETE FROM t").statements[0].explain_only);
