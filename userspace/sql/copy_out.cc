@@ -39,6 +39,10 @@ bool set_header(const DefElem* option, bool& header) {
     header = integer->ival == 1;
     return integer->ival == 0 || integer->ival == 1;
   }
+  if (nodeTag(option->arg) == T_Boolean) {  // the old syntax
+    header = reinterpret_cast<const Boolean*>(option->arg)->boolval;
+    return true;
+  }
   const std::string word = fold_setting(pg::text_of(option->arg));
   header = word == "true" || word == "on";
   return header || word == "false" || word == "off";
