@@ -419,7 +419,11 @@ class Grammar:
     def copy(self):
         what = self.pick(f"({self.query()})", "lk.people", "lk.people (id, ssn)", "lk.people (id, name)", "lk.plain",
                          "lk.events_low", "lk.car", "lk.orders (id, card)", "lk.orders (id, item)")
-        return [Step(f"COPY {what} TO STDOUT{self.pick('', ' CSV HEADER', ' (FORMAT binary)', ' (FORMAT csv, FORCE_QUOTE *)')}")]
+        options = self.pick("", " CSV HEADER", " (FORMAT binary)", " (FORMAT csv, FORCE_QUOTE *)", " WITH BINARY",
+                            " (DELIMITER '|', NULL '')", " DELIMITER AS ';' NULL AS '0'", " (HEADER, NULL '[redacted]')",
+                            " (FORMAT csv, DELIMITER E'\\t', QUOTE '[', ESCAPE ']', NULL 'z')",
+                            " CSV QUOTE AS '''' FORCE QUOTE *", " (ENCODING 'UTF-8')")
+        return [Step(f"COPY {what} TO STDOUT{options}", self.pick("simple", "extended", "binary", "blind"))]
 
     def temporary_table(self):
         name = self.name("tt")
