@@ -16,10 +16,10 @@ CopyLayout layout_of(fuzzing::Choices& choices) {
   const auto mark = [&] { return kMarks[choices.choose(kMarks.size())]; };
   CopyLayout layout{.format = static_cast<CopyLayout::Format>(choices.choose(3))};
   layout.header = layout.format != CopyLayout::Format::binary && choices.choose(2) != 0;
-  do layout.delimiter = mark();
-  while (layout.delimiter == '\\');
-  do layout.quote = mark();
-  while (layout.quote == layout.delimiter);
+  layout.delimiter = mark();
+  if (layout.delimiter == '\\') layout.delimiter = ',';
+  layout.quote = mark();
+  if (layout.quote == layout.delimiter) layout.quote = layout.delimiter == '"' ? '\'' : '"';
   layout.escape = choices.choose(2) ? mark() : layout.quote;
   static constexpr const char* kNulls[] = {"\\N", "", "null", "x"};
   layout.null = kNulls[choices.choose(4)];
