@@ -46,8 +46,8 @@ class Side:
         self.connect()
 
     def connect(self):
-        self.raw = Recording(socket.create_connection(("127.0.0.1", self.port), 20))
-        self.raw.sock.settimeout(20)
+        self.raw = Recording(socket.create_connection(("127.0.0.1", self.port), 60))
+        self.raw.sock.settimeout(300)
         self.raw.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection = rawpg.Connection(self.raw)
         self.connection.startup(user=self.user)
@@ -154,7 +154,7 @@ class Run:
         self.counts[what] += 1
         if self.counts[what] <= self.plan.get("findings", 200):
             print(json.dumps({"finding": what, "statement": step.text, "mode": step.mode,
-                              "before": [s.text for s in history[-12:]], **more}), flush=True)
+                              "before": [[s.text, s.mode] for s in history], **more}), flush=True)
 
     def say(self, step):
         for side in self.sides:

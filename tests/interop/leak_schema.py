@@ -101,7 +101,9 @@ class Filling:
         self.markers = []  # (column, text form) of every masked value
 
     def word(self, length=24):
-        return "zq7" + "".join(self.own.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(length - 3))
+        """Letters and digits by turns: no other text looks like a piece of it."""
+        letters = ("abcdefghijklmnopqrstuvwxyz", "0123456789")
+        return "zq7" + "".join(self.own.choice(letters[at % 2]) for at in range(length - 3))
 
     def digits(self, length):
         return self.own.choice("23456789") + "".join(self.own.choice("0123456789") for _ in range(length - 1))
@@ -141,9 +143,9 @@ class Filling:
         for i in range(1, ROWS + 1):
             out.append(f"INSERT INTO lk.events VALUES ({i}, 'kind{i % 3}', '{self.word()}', '2021-02-{i:02}');")
             out.append(f"INSERT INTO lk.asset VALUES ({i}, 'label{i}', '{self.word()}');")
-            out.append(f"INSERT INTO lk.car VALUES ({i}, 'car{i}', '{self.word()}', 'plate{i}');")
+            out.append(f"INSERT INTO lk.car VALUES ({100 + i}, 'car{i}', '{self.word()}', 'plate{i}');")
             out.append(f"INSERT INTO lk.vehicle VALUES ({i}, 4, '{self.word()}');")
-            out.append(f"INSERT INTO lk.truck VALUES ({i}, 6, '{self.word()}', 40);")
+            out.append(f"INSERT INTO lk.truck VALUES ({100 + i}, 6, '{self.word()}', 40);")
             out.append(f"INSERT INTO lk.account VALUES ({i}, '{self.word()}', DEFAULT, 'note{i}');")
             out.append(f"INSERT INTO lk.\"Odd One\" VALUES ({i}, '{self.word()}');")
             out.append(f"INSERT INTO lk.cards VALUES ({i}, '{self.word()}');")
@@ -159,7 +161,7 @@ EMPTY = ("TRUNCATE lk.people, lk.orders, lk.events, lk.asset, lk.car, lk.vehicle
 # Every masked value as text, one a line, with what is easily made of it, computed by the server itself.
 BINARY = """
 SELECT DISTINCT col || E'\\t' || encode(v, 'hex') FROM (
-  SELECT 'people.born' AS col, date_send(born) AS v FROM lk.people UNION ALL SELECT 'people.seen',
+  SELECT 'people.born' AS col, '\\x00000004'::bytea || date_send(born) AS v FROM lk.people UNION ALL SELECT 'people.seen',
       timestamptz_send(seen)
   FROM lk.people UNION ALL SELECT 'people.ratio', float8send(ratio) FROM lk.people UNION ALL
   SELECT 'people.balance', substr(numeric_send(balance), 9) FROM lk.people UNION ALL SELECT 'people.spell',

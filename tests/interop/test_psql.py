@@ -4,7 +4,6 @@
 import json
 import os
 import signal
-import time
 import unittest
 
 import harness
@@ -294,10 +293,8 @@ class Cancel(PsqlCase):
                                              "SELECT pg_catalog.pg_sleep(30)", "-c", "SELECT 'still here'"])
         try:
             harness.wait_until("the query runs", self.sleeping)
-            begun = time.monotonic()
             os.kill(harness.find_process(client.pid, "psql"), signal.SIGINT)
-            out, _ = client.communicate(timeout=20)
-            self.assertLess(time.monotonic() - begun, 10)
+            out, _ = client.communicate(timeout=180)
         finally:
             client.kill()
         self.assertIn("57014", out)
@@ -305,22 +302,26 @@ class Cancel(PsqlCase):
 
     def test_another_agent_cannot_cancel_with_a_stolen_key(self):
         victim = machine.start_agent("bot", [harness.PYTHON, "-c", """if True:
-            import json, rawpg, sys
+            import json, rawpg, sys, threading
             c = rawpg.connect()
+            c.socket.settimeout(600)
             print(json.dumps([c.pid, c.key.hex()]), flush=True)
-            c.query("SELECT pg_catalog.pg_sleep(4)")
-            print(json.dumps([c.until_ready().tags()]), flush=True)
+            c.query("SELECT pg_catalog.pg_sleep(600)")
+            threading.Thread(target=lambda: (sys.stdin.readline(), rawpg.cancel(c.pid, c.key))).start()
+            print(json.dumps([e["C"] for e in c.until_ready().errors()]), flush=True)
             """])
         key = victim.stdout.readline().strip()
-        harness.wait_until("the query runs", lambda: active("SELECT pg_catalog.pg_sleep(4)%"))
+        sleeping = "SELECT pg_catalog.pg_sleep(600)%"
+        harness.wait_until("the query runs", lambda: active(sleeping))
         machine.python(f"""
             import json, rawpg
             pid, key = json.loads('''{key}''')
             rawpg.cancel(pid, bytes.fromhex(key))
             print("null")
             """, agent="rival")
-        out, _ = victim.communicate(timeout=20)
-        self.assertEqual(json.loads(out), [["SELECT 1"]])
+        self.assertTrue(active(sleeping), "the rival's connection is over, and the statement runs on")
+        out, _ = victim.communicate("now\n", timeout=180)
+        self.assertEqual(json.loads(out), ["57014"], "with the same key the one that it belongs to can")
 
 
 class Sessions(PsqlCase):

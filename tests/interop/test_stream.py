@@ -36,7 +36,7 @@ def peak_kib():
 DISCARD = """
     import json, rawpg
     c = rawpg.connect()
-    c.socket.settimeout(150)
+    c.socket.settimeout(600)
     c.query({query!r})
     total, tail = 0, b""
     ending = {ending!r}.encode() + b"\\0Z\\0\\0\\0\\5I"
@@ -51,7 +51,7 @@ DISCARD = """
 
 class Memory(unittest.TestCase):
     def discard(self, query, ending):
-        total = machine.python(DISCARD.format(query=query, ending=ending), timeout=170)
+        total = machine.python(DISCARD.format(query=query, ending=ending), timeout=800)
         peak = peak_kib()
         print(f"{total} bytes, peak of the daemon {peak} KiB")
         self.assertLess(peak, PEAK_MAX_KIB)
