@@ -155,6 +155,33 @@ class PolicyEdits(unittest.TestCase):
         self.assertEqual(json.loads(out)[0]["C"], "42501")
         machine.set_policy(*policy())
 
+    def test_a_connection_is_registered_before_anything_is_decided(self):
+        """Invariant 3: one that has said nothing yet is there for a change of policy to find."""
+        def flows():
+            return json.loads(machine.sallyport("-o", "json", "status").stdout)["flows"]
+
+        machine.set_policy(*policy())
+        harness.wait_until("earlier flows are over", lambda: flows() == 0)
+        client = machine.start_agent("bot", [harness.PYTHON, "-c", """if True:
+            import json, rawpg, sys
+            silent = [rawpg.dial() for _ in range(8)]
+            print("silent", flush=True)
+            sys.stdin.readline()
+            for c in silent:
+                c.socket.settimeout(120)
+                c.startup()
+            print(json.dumps([[e["C"] for e in c.until_end().errors()] for c in silent]), flush=True)
+            """])
+        try:
+            self.assertEqual(client.stdout.readline(), "silent\n")
+            harness.wait_until("all are registered, with nothing decided", lambda: flows() == 8, 10)
+            machine.set_policy(*(d for d in policy() if "bot-db" not in d))
+            out, _ = client.communicate("go\n", timeout=180)
+        finally:
+            client.kill()
+            machine.set_policy(*policy())
+        self.assertEqual(json.loads(out), [["42501"]] * 8)
+
     def test_prepared_statements_are_judged_by_the_new_policy(self):
         machine.set_policy(*policy())
         client = machine.start_agent("bot", [harness.PYTHON, "-c", """if True:
