@@ -88,6 +88,16 @@ CREATE TABLE lk.trigged (id int, n int, t text);
 CREATE TRIGGER copy_it BEFORE INSERT ON lk.trigged FOR EACH ROW EXECUTE FUNCTION lk.on_plain();
 CREATE TABLE lk.ruled (id int, t text);
 CREATE RULE log_it AS ON INSERT TO lk.ruled DO ALSO INSERT INTO lk.log (who, what) SELECT name, ssn FROM lk.people;
+CREATE TYPE lk.wrapped AS (a text);
+CREATE FUNCTION lk.wrap(int) RETURNS lk.wrapped LANGUAGE sql STABLE
+  AS 'SELECT ROW((SELECT ssn FROM lk.people WHERE id = $1))::lk.wrapped';
+CREATE FUNCTION lk.unwrap(lk.wrapped) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.a';
+CREATE CAST (int AS lk.wrapped) WITH FUNCTION lk.wrap(int) AS IMPLICIT;
+CREATE TYPE lk.kept AS (a int);
+CREATE FUNCTION lk.keep(text) RETURNS lk.kept LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO lk.log (what) VALUES ($1); RETURN ROW(1)::lk.kept; END $$;
+CREATE CAST (text AS lk.kept) WITH FUNCTION lk.keep(text) AS ASSIGNMENT;
+CREATE TABLE lk.wraps (id int, w lk.wrapped, k lk.kept);
 CREATE TABLE lk.defaults (id int, t text DEFAULT lk.get_ssn(1));
 """
 
@@ -156,7 +166,7 @@ class Filling:
 
 EMPTY = ("TRUNCATE lk.people, lk.orders, lk.events, lk.asset, lk.car, lk.vehicle, lk.truck, lk.account, lk.plain, lk.log,"
          ' lk.cards, lk.uses, lk."Odd One",'
-         " lk.trigged, lk.ruled, lk.defaults RESTART IDENTITY;")
+         " lk.trigged, lk.ruled, lk.defaults, lk.wraps RESTART IDENTITY;")
 
 # Every masked value as text, one a line, with what is easily made of it, computed by the server itself.
 BINARY = """
