@@ -155,8 +155,7 @@ class PolicyEdits(unittest.TestCase):
         self.assertEqual(json.loads(out)[0]["C"], "42501")
         machine.set_policy(*policy())
 
-    def test_a_connection_is_registered_before_anything_is_decided(self):
-        """Invariant 3: one that has said nothing yet is there for a change of policy to find."""
+    def test_a_connection_that_has_said_nothing_is_judged_by_the_new_policy(self):
         def flows():
             return json.loads(machine.sallyport("-o", "json", "status").stdout)["flows"]
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the way ends: unlisted, unreachable, restarting servers, a full disk, a dead daemon, the control socket."""
 
+import json
 import os
 import signal
 import time
@@ -98,6 +99,25 @@ class Destinations(unittest.TestCase):
         shown = machine.sallyport("sessions", "list", "-o", "json", "--target", "second").stdout
         self.assertIn('"second"', shown)
 
+    def test_a_flow_is_registered_before_it_is_decided(self):
+        """Invariant 3. Which Target it is hangs on the database, so nothing is decided before the startup message."""
+        def flows():
+            return json.loads(machine.sallyport("-o", "json", "status").stdout)["flows"]
+
+        harness.wait_until("earlier flows are over", lambda: flows() == 0)
+        client = machine.start_agent("bot", [harness.PYTHON, "-c", """if True:
+            import rawpg, sys
+            silent = [rawpg.dial() for _ in range(8)]
+            print("silent", flush=True)
+            sys.stdin.readline()
+            """])
+        try:
+            self.assertEqual(client.stdout.readline(), "silent\n")
+            harness.wait_until("all are registered", lambda: flows() == 8, 10)
+            client.communicate("go\n", timeout=180)
+        finally:
+            client.kill()
+
     def test_who_is_not_the_users_of_an_agent_may_not_become_it(self):
         done = machine.agent("nobody-knows", ["true"])
         self.assertEqual(done.returncode, 125)
@@ -121,6 +141,19 @@ class ControlSocket(unittest.TestCase):
             """)
         for answer in got:
             self.assertNotIn("200 OK", answer)
+
+    def test_a_process_in_the_slice_that_nobody_enrolled_is_refused_too(self):
+        stray = harness.cgroup2_root() / "sallyport.slice/stray"
+        stray.mkdir(parents=True)
+        try:
+            done = harness.subprocess.run([harness.SALLYPORT, "--socket", str(machine.socket), "status"], text=True,
+                                          capture_output=True, preexec_fn=lambda: harness.join(stray))
+        finally:
+            harness.wait_until("the process has left", lambda: not (stray / "cgroup.procs").read_text())
+            stray.rmdir()
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("agents are refused here", done.stdout + done.stderr)
+        self.assertEqual(machine.sallyport("status").returncode, 0, "who asks from outside is served")
 
     def test_an_agent_cannot_become_another(self):
         done = machine.agent("bot", [harness.SALLYPORT, "--socket", machine.socket, "exec", "--agent", "rival", "--",
