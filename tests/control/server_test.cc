@@ -2,6 +2,7 @@
 // The control API over its real socket, asked by processes of several users and cgroups.
 #include "sallyport/control/server.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -121,8 +122,8 @@ TEST_F(ServerTest, RequestsThatMakeNoSenseAreAnswered) {
   EXPECT_EQ(ask(0, {"GET", "/v1/sessions?limit=many"}).out, "`limit` is not a number\n");
   EXPECT_EQ(ask(0, {"GET", "/v1/sessions?agent=a%20b&limit=7"}).out, R"({"agent":"a b","limit":7})"
                                                                      "\n");
-  EXPECT_EQ(ask(0, {"GET", "/v1/sessions/01J?from=2&limit=99999999"}).out, R"({"from":2,"id":"01J","limit":10000})"
-                                                                           "\n");
+  EXPECT_EQ(ask(0, {"GET", "/v1/sessions/01J?from=2&limit=99999999"}).out,
+            fmt::format(R"({{"from":2,"id":"01J","limit":{}}})", limits::kControlPageMax) + "\n");
   EXPECT_EQ(ask(0, {"GET", "/v1/sessions/none"}).out, "no session `none`\n");
   EXPECT_EQ(ask(0, {"POST", "/v1/exec", "[]"}).code(), 1);
   EXPECT_EQ(ask(0, {"POST", "/v1/exec", R"({"agent":7})"}).code(), 1);
@@ -135,7 +136,9 @@ TEST_F(ServerTest, RequestsThatMakeNoSenseAreAnswered) {
 TEST_F(ServerTest, OversizedRequestsEndAtTheirLimit) {
   EXPECT_TRUE(raw("GET /v1/status HTTP/1.1\r\nX: " + std::string(limits::kControlHeaderBytesMax, 'x') + "\r\n\r\n")
                   .starts_with("HTTP/1.1 413 "));
-  EXPECT_TRUE(raw("POST /v1/exec HTTP/1.1\r\nContent-Length: 65537\r\n\r\n").starts_with("HTTP/1.1 413 "));
+  EXPECT_TRUE(raw("POST /v1/exec HTTP/1.1\r\nContent-Length: " + std::to_string(limits::kControlRequestBytesMax + 1) +
+                  "\r\n\r\n")
+                  .starts_with("HTTP/1.1 413 "));
   const std::string fits = R"({"agent":")" + std::string(1'000, 'x') + "\"}";
   EXPECT_TRUE(raw("POST /v1/exec HTTP/1.1\r\nContent-Length: " + std::to_string(fits.size()) + "\r\n\r\n" + fits)
                   .starts_with("HTTP/1.1 403 "));  // no agent's name
@@ -163,10 +166,11 @@ TEST_F(ServerTest, OneUserCannotTakeEveryPlace) {
       "  s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); held.append(s)\n"
       "refused = 0\n"
       "for s in held[16:]:\n"
-      "  s.settimeout(1)\n"
+      "  s.settimeout(60)\n"
       "  refused += s.recv(100).startswith(b'HTTP/1.1 503 ')\n"
       "print('refused', refused, flush=True)\n"
       "sys.stdin.read(1)\n";
+  static_assert(limits::kControlPerUidMax == 16 && limits::kControlQueueMax > limits::kControlPerUidMax);
   Running hog(kNobody, {"/usr/bin/python3", "-c", flood, socket_}, true);
   ASSERT_TRUE(hog.expect("refused 24")) << hog.out();
   const auto start = std::chrono::steady_clock::now();

@@ -370,10 +370,9 @@ class Grammar:
         return f"SELECT {distinct}{', '.join(columns)} FROM {source}{where}{tail}", out
 
     def window(self, scope):
-        order = self.column(scope, "i", False) or "1"
         t = self.text(scope, 1)
-        over = f"OVER ({self.pick('', f'ORDER BY {order}')})"
-        return self.pick(f"lag({t}) {over}", f"first_value({t}) {over}", f"max({t}) {over}", f"count(*) {over}",
+        over = f"OVER (ORDER BY {self.total(scope, '')})"
+        return self.pick(f"lag({t}) {over}", f"first_value({t}) {over}", f"max({t}) {over}", f"count(*) OVER ()",
                          f"row_number() {over}", f"string_agg({t}, ',') {over}", f"lead({t}, 2) {over}")
 
     # statements -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@
 
 #include "fixture.h"
 #include "sallyport/abi/kernel.h"
+#include "sallyport/base/limits.h"
 
 namespace sallyport::kernel::test {
 namespace {
@@ -124,6 +125,14 @@ TEST_F(FailureTest, ADirectDialOfTheListenerHasNoEntry) {
     EXPECT_EQ(as_agent(cgroup, -1, [&] { return dial(host, port); }), "connect: ECONNREFUSED") << host;
   EXPECT_EQ(counter("refused_listener_dial"), 5u);
   EXPECT_EQ(acceptor->flows(0).size(), 0u);
+}
+
+TEST_F(FailureTest, TheQuotaIsTheLimitUnlessTold) {
+  Cgroup cgroup(cgroup_path("agent"));
+  auto acceptor = enrol(cgroup, -1);
+  auto known = kernel_->enrolments();
+  ASSERT_TRUE(known);
+  EXPECT_EQ((*known)[0].options.flow_quota, limits::kKernelFlowQuota);
 }
 
 // With nobody accepting, connects pile up as far as the quota; closing them gives it back.

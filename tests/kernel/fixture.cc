@@ -24,8 +24,8 @@
 namespace sallyport::kernel::test {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(3);
-constexpr unsigned kAgentSeconds = 60;
+constexpr auto kPatience = std::chrono::seconds(60);
+constexpr unsigned kAgentSeconds = 150;
 
 void require(bool condition, const std::string& what) {
   if (!condition) throw std::runtime_error(fmt::format("{}: {}", what, strerror(errno)));

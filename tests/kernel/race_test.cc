@@ -63,7 +63,7 @@ TEST_F(RaceTest, ResetsLeaveNoEntryBehind) {
   uint64_t written = counter("flow_written");
   EXPECT_EQ(written, static_cast<uint64_t>(kThreads * kConnectsPerThread));
   auto accounted = [&] { return acceptor->taken() + counter("flow_closed_untaken") + counter("flow_replaced"); };
-  for (int i = 0; i < 100 && accounted() != written; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (int i = 0; i < 3'000 && accounted() != written; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(accounted(), written);
   UniqueFd in_flight(bpf_obj_get((pin_dir_ + "/v1/maps/sp_in_flight").c_str()));
   UniqueFd flows(bpf_obj_get((pin_dir_ + "/v1/maps/sp_flows").c_str()));

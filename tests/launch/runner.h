@@ -74,7 +74,7 @@ class Running {
   const std::string& out() const { return out_; }
 
   /// Reads until `text` has come; false after the time or at the end.
-  bool expect(const std::string& text, int timeout_ms = 10'000) {
+  bool expect(const std::string& text, int timeout_ms = 60'000) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
     while (out_.find(text, seen_) == std::string::npos) {
       if (std::chrono::steady_clock::now() > until || !read_some(100)) return false;
@@ -82,11 +82,19 @@ class Running {
     seen_ = out_.find(text, seen_) + text.size();
     return true;
   }
+  /// Types `keys` until `text` comes: who should get them may not be there yet.
+  bool press(const std::string& keys, const std::string& text) {
+    for (int i = 0; i < 60; ++i) {
+      type(keys);
+      if (expect(text, 1'000)) return true;
+    }
+    return false;
+  }
   void type(const std::string& text) {
     if (::write(fd_, text.data(), text.size()) < 0) ::perror("type");
   }
   /// Next state change: exit, or stop when `stops`.
-  int wait(bool stops = false, int timeout_ms = 15'000) {
+  int wait(bool stops = false, int timeout_ms = 60'000) {
     int status = -1;
     for (int passed = 0; passed < timeout_ms; passed += 10) {
       const pid_t got = ::waitpid(pid_, &status, WNOHANG | (stops ? WUNTRACED : 0));

@@ -85,7 +85,7 @@ TEST_P(SignalTest, KilledParentTakesAllAlong) {
   ::kill(running.pid(), SIGKILL);
   running.wait();
   bool gone = false;
-  for (int i = 0; i < 100 && !gone; ++i) {
+  for (int i = 0; i < 3'000 && !gone; ++i) {
     service_->handler().scopes().sweep([&](const launch::Scope&) { gone = true; }, 0);
     ::usleep(20'000);
   }
@@ -144,18 +144,19 @@ TEST_P(SignalTest, ControlCEndsBoth) {
 
 TEST_P(SignalTest, JobControlOfTheCallersShell) {
   Running shell(GetParam(), {"bash", "--norc", "--noprofile", "-i"}, true, [] { ::setenv("PS1", "$ ", 1); });
-  shell.type(line("bash -c 'echo re\"\"ady; for i in $(seq 100); do sleep 0.1; done; echo en\"\"ded'"));
+  shell.type(line("bash -c 'echo re\"\"ady; for i in $(seq 1200); do sleep 0.1; done; echo en\"\"ded'"));
   ASSERT_TRUE(shell.expect("ready")) << shell.out();
-  shell.type("\x1a");
-  EXPECT_TRUE(shell.expect("Stopped")) << shell.out();
+  EXPECT_TRUE(shell.press("\x1a", "Stopped")) << shell.out();
   shell.type("bg; jobs; echo back-\"\"ground\n");
   EXPECT_TRUE(shell.expect("Running")) << shell.out();
   EXPECT_TRUE(shell.expect("back-ground")) << shell.out();
   shell.type("fg\n");
   shell.expect("nothing", 300);
-  shell.type("\x03");
-  shell.type("echo status=$?\n");
-  EXPECT_TRUE(shell.expect("status=130")) << shell.out();
+  EXPECT_TRUE(
+      shell.press("\x03"
+                  "echo status=$?\n",
+                  "status=130"))
+      << shell.out();
   shell.type("exit\n");
   EXPECT_EQ(shell.finish().code(), 0);
 }
@@ -166,14 +167,16 @@ TEST_P(SignalTest, InteractiveShellInside) {
   ASSERT_TRUE(shell.expect("inner:")) << shell.out();
   shell.type("sleep 100\n");
   shell.expect("nothing", 500);
-  shell.type("\x1a");
-  EXPECT_TRUE(shell.expect("Stopped")) << shell.out();
+  EXPECT_TRUE(shell.press("\x1a", "Stopped")) << shell.out();
   shell.type("fg\n");
   EXPECT_TRUE(shell.expect("sleep 100\r\n")) << shell.out();
   shell.expect("nothing", 300);
-  shell.type("\x03");
-  shell.type("echo in\"\"side; exit 5\n");
-  EXPECT_TRUE(shell.expect("inside")) << shell.out();
+  EXPECT_TRUE(
+      shell.press("\x03"
+                  "echo in\"\"side\n",
+                  "inside"))
+      << shell.out();
+  shell.type("exit 5\n");
   shell.type("echo status=$?\n");
   EXPECT_TRUE(shell.expect("status=5")) << shell.out();
   // A script gets its terminal back too, though no shell takes it.

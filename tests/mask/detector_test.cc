@@ -164,6 +164,9 @@ TEST(DetectorSet, PatternsOfAPolicy) {
   EXPECT_FALSE(check_pattern({"a", {"xx"}, "(x)(y)"}));
   EXPECT_FALSE(check_pattern({"a", {"xx"}, std::string(limits::kMaskPatternBytesMax + 1, 'x')}));
   EXPECT_FALSE(check_pattern({"a", {"xx"}, "((x{1,1000}){1,1000}){1,1000}"}));
+  std::string large;  // within the bounds of its own text and of RE2's repetitions
+  for (int i = 0; i < 300; ++i) large += "[acegi]{1000}";
+  EXPECT_FALSE(check_pattern({"a", {"xx"}, large})) << "takes more than " << limits::kMaskPatternMemoryBytesMax;
   own.patterns[0].pattern = "(x";
   EXPECT_FALSE(DetectorSet::compile({own}));
 }

@@ -15,9 +15,9 @@ namespace sallyport::net {
 namespace {
 
 void bound_waits(int fd) {
-  const timeval ten_seconds{.tv_sec = 10, .tv_usec = 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &ten_seconds, sizeof ten_seconds);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &ten_seconds, sizeof ten_seconds);
+  const timeval minute{.tv_sec = 60, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &minute, sizeof minute);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &minute, sizeof minute);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ int how_it_ended(const UniqueFd& fd, int timeout_ms) {
 }
 
 bool eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < 30'000; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

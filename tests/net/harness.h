@@ -17,7 +17,7 @@
 
 namespace sallyport::net {
 
-// ---- Blocking sockets for the test's own side; every wait ends after ten seconds ----
+// ---- Blocking sockets for the test's own side; every wait ends after a minute ----
 
 /// Listens on 127.0.0.1 at a port of the kernel's choice.
 UniqueFd listen_on_loopback(model::Endpoint* where, int backlog = 4096);

@@ -142,10 +142,14 @@ TEST(WorkerTls, TheOpensslProgramVerifiesTheMintedCertificate) {
   char ca_file[] = "/tmp/sallyport_ca_XXXXXX";
   UniqueFd file(mkstemp(ca_file));
   std::ofstream(ca_file) << harness.authority->certificate_pem();
-  const std::string command =
-      "(echo over openssl; sleep 0.5) | openssl s_client -quiet -no_ign_eof -alpn postgresql -verify_return_error "
-      "-verify_hostname db.internal -CAfile " +
-      std::string(ca_file) + " -connect " + harness.address.to_string() + " 2>&1";
+  // Its input stays open until what it said has come back.
+  const std::string heard = std::string(ca_file) + ".heard";
+  const std::string command = "(echo over openssl; for i in $(seq 600); do grep -q 'over openssl' " + heard +
+                              " && break; sleep 0.1; done) 2>/dev/null | openssl s_client -quiet -no_ign_eof -alpn "
+                              "postgresql -verify_return_error "
+                              "-verify_hostname db.internal -CAfile " +
+                              std::string(ca_file) + " -connect " + harness.address.to_string() + " 2>&1 | tee " +
+                              heard;
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   std::string out;
@@ -153,6 +157,7 @@ TEST(WorkerTls, TheOpensslProgramVerifiesTheMintedCertificate) {
   EXPECT_EQ(pclose(pipe), 0) << out;
   EXPECT_NE(out.find("over openssl"), std::string::npos) << out;
   unlink(ca_file);
+  unlink(heard.c_str());
 }
 
 /// Dials `upstream` with TLS and relays; words about failures go to the agent.

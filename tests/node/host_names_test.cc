@@ -50,7 +50,7 @@ struct Answers {
 
 template <class Condition>
 bool eventually(Condition condition) {
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 12'000; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(5ms);
   }
@@ -64,7 +64,7 @@ TEST(HostNames, ResolvesRefreshesAndTells) {
   HostNames names([&] { ++told; }, quick(60'000), answers.resolver());
   EXPECT_TRUE(names.snapshot()->empty());
   ASSERT_TRUE(names.set_names({"db.internal", "db.internal"}));
-  ASSERT_TRUE(names.wait_resolved(5'000));
+  ASSERT_TRUE(names.wait_resolved(60'000));
   const auto first = names.snapshot();
   EXPECT_EQ(first->at("db.internal").addresses, (std::vector{IpAddress::v4(10, 0, 0, 1), IpAddress::v4(10, 0, 0, 2)}));
   answers.set({IpAddress::v4(10, 0, 0, 9)});
@@ -82,7 +82,7 @@ TEST(HostNames, KeepsTheLastGoodAnswerForABoundedTime) {
   answers.set({IpAddress::v4(10, 0, 0, 1)});
   HostNames names({}, quick(200), answers.resolver());
   ASSERT_TRUE(names.set_names({"db"}));
-  ASSERT_TRUE(names.wait_resolved(5'000));
+  ASSERT_TRUE(names.wait_resolved(60'000));
   answers.fail_from_now();
   EXPECT_TRUE(eventually([&] { return !names.snapshot()->at("db").error.empty(); }));
   EXPECT_TRUE(eventually([&] { return names.snapshot()->at("db").addresses.empty(); })) << "then: deny";
@@ -93,9 +93,9 @@ TEST(HostNames, DroppedNamesAreForgottenAndTheirNumberIsBounded) {
   answers.set({IpAddress::v4(10, 0, 0, 1)});
   HostNames names({}, quick(60'000), answers.resolver());
   ASSERT_TRUE(names.set_names({"a", "b"}));
-  ASSERT_TRUE(names.wait_resolved(5'000));
+  ASSERT_TRUE(names.wait_resolved(60'000));
   ASSERT_TRUE(names.set_names({"b", "c"}));
-  ASSERT_TRUE(names.wait_resolved(5'000));
+  ASSERT_TRUE(names.wait_resolved(60'000));
   EXPECT_FALSE(names.snapshot()->contains("a"));
   EXPECT_TRUE(names.snapshot()->contains("c"));
   std::vector<std::string> many;
@@ -104,14 +104,30 @@ TEST(HostNames, DroppedNamesAreForgottenAndTheirNumberIsBounded) {
   EXPECT_TRUE(names.snapshot()->contains("b"));
 }
 
+TEST(HostNames, LimitsOfTimeAndOfAddresses) {
+  EXPECT_EQ(HostNames::Options().refresh_ms, limits::kNameRefreshMs);
+  EXPECT_EQ(HostNames::Options().keep_ms, limits::kNameKeepMs);
+  Answers answers;
+  std::vector<IpAddress> many;
+  for (size_t i = 0; i <= limits::kAddressesPerNameMax; ++i)
+    many.push_back(IpAddress::v4(10, 0, static_cast<uint8_t>(i >> 8), static_cast<uint8_t>(i)));
+  answers.set(many);
+  HostNames names({}, quick(60'000), answers.resolver());
+  ASSERT_TRUE(names.set_names({"wide"}));
+  ASSERT_TRUE(names.wait_resolved(60'000));
+  EXPECT_EQ(names.snapshot()->at("wide").addresses.size(), limits::kAddressesPerNameMax);
+}
+
 TEST(HostNames, TheSystemsResolverKnowsLocalhost) {
   auto addresses = HostNames::resolve("localhost");
   ASSERT_TRUE(addresses) << addresses.error().what;
   ASSERT_FALSE(addresses->empty());
   for (const IpAddress& address : *addresses) EXPECT_TRUE(address.is_loopback());
-  auto nowhere = HostNames::resolve("nowhere.invalid");
+  // A label too long for DNS: nobody is asked, so no resolver that answers everything says yes.
+  const std::string no_name = std::string(64, 'x') + ".invalid";
+  auto nowhere = HostNames::resolve(no_name);
   ASSERT_FALSE(nowhere);
-  EXPECT_NE(nowhere.error().what.find("nowhere.invalid"), std::string::npos);
+  EXPECT_NE(nowhere.error().what.find(no_name), std::string::npos);
 }
 
 }  // namespace

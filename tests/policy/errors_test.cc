@@ -431,6 +431,7 @@ TEST(Limits, FileSizeDocumentsNestingAndValues) {
   const auto loaded = load({{"p.yaml", many}});
   ASSERT_FALSE(loaded);
   std::vector<Source> wide(3);
+  static_assert(3 * 400'000 > limits::kPolicyNodesMax);
   for (Source& source : wide) {
     source = {"p.yaml", "["};
     for (int i = 0; i < 400'000; ++i) source.text += "1,";

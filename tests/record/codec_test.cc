@@ -170,6 +170,7 @@ TEST(Payload, WhatIsTooLongIsCutAndSaysSo) {
   EXPECT_LT(cbor_of(fits).size(), limits::kRecordPayloadBytesMax - kSaltBytes);
   const auto& cut = std::get<model::OperationDecided>(fits);
   EXPECT_TRUE(cut.statement.ends_with("… [cut from 1048585 bytes]"));
+  EXPECT_LE(cut.statement.size(), limits::kRecordStringBytesMax + 64);
   EXPECT_EQ(cut.outcome, body.outcome);
   EXPECT_EQ(cut.causes.size(), 1U);
 

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -16,8 +15,10 @@
 #include <vector>
 
 #include "render.h"
+#include "sallyport/base/clock.h"
 #include "sallyport/sql/analysis.h"
 #include "small_stack.h"
+#include "tests/base/cpu_clock.h"
 
 namespace sallyport::sql {
 namespace {
@@ -39,21 +40,15 @@ std::string repeat(std::string_view piece, size_t count) {
   return text;
 }
 
-int64_t thread_cpu_ms() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
-}
-
 /// Analyses on a small stack; the text must come out unknown if `unknown`, and within the time.
 void check(const char* name, const std::string& text, bool unknown) {
   on_small_stack([&] {
-    int64_t begin = thread_cpu_ms();
+    int64_t begin = thread_cpu_ns();
     Analysis analysis = analyse_plain(text);
-    int64_t took = thread_cpu_ms() - begin;
+    int64_t took = (thread_cpu_ns() - begin) / kNanosPerMilli;
     std::printf("%-28s %8zu bytes %4lld ms %s\n", name, text.size(), static_cast<long long>(took),
                 analysis.parse_error.c_str());
-    EXPECT_LE(took, kSanitized ? 15'000 : 150) << name;
+    EXPECT_LE(took, kSanitized ? 30'000 : 500) << name;
     EXPECT_EQ(analysis.parsed, !unknown) << name << ": " << analysis.parse_error;
     ASSERT_FALSE(analysis.statements.empty()) << name;
     EXPECT_EQ(analysis.statements[0].statement_class == "unknown", unknown) << name;
@@ -205,15 +200,13 @@ TEST(Cost, SmallStatements) {
   const int calls = kSanitized ? 1'000 : 100'000;
   int64_t best_ns = INT64_MAX;
   for (int round = 0; round < 5; ++round) {
-    auto begin = std::chrono::steady_clock::now();
+    const int64_t begin = thread_cpu_ns();
     for (int i = 0; i < calls / 5; ++i) analyse(text, {}, catalogue, NoSessionNames());
-    auto took = std::chrono::steady_clock::now() - begin;
-    best_ns =
-        std::min<int64_t>(best_ns, std::chrono::duration_cast<std::chrono::nanoseconds>(took).count() / (calls / 5));
+    best_ns = std::min<int64_t>(best_ns, (thread_cpu_ns() - begin) / (calls / 5));
   }
   std::printf("analyse(pgbench select): %lld ns\n", static_cast<long long>(best_ns));
   RecordProperty("nanoseconds", static_cast<int>(best_ns));
-  EXPECT_LT(best_ns, kSanitized ? 1'000'000 : 20'000);  // the goal is 4,000; machines are shared
+  EXPECT_LT(best_ns, kSanitized ? 2'000'000 : 40'000);  // the goal is 4,000; machines differ
 }
 
 }  // namespace
