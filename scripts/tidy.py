@@ -38,7 +38,7 @@ MODULES = {
 }
 # What pure modules must not reach for (invariant 9): descriptors, sockets, files, threads, locks, clocks. base makes
 # these things for others (UniqueFd, read_clocks) and is not held to it.
-PURE_MODULES = {"model", "protocol", "sql", "policy", "mask", "flow", "flow/operation", "flow/front",
+PURE_MODULES = {"model", "protocol", "sql", "policy", "mask", "identity", "flow", "flow/operation", "flow/front",
                 "flow/postgres"}
 IMPURE_HEADERS = re.compile(r"#include <(sys/\w+|netinet/.*|netdb|net/.*|linux/.*|unistd|fcntl|poll|aio|dirent|pthread|"
                             r"bpf/.*|thread|mutex|shared_mutex|condition_variable|future|fstream|filesystem)(\.h)?>")

@@ -3,6 +3,11 @@
 // legs end; the server is the model of tests/flow, or the input too. Oracles: those of Driver (each message that goes
 // up stands behind a record that allows it; nothing comes after Finish), no refused statement's text reaches the
 // server, no masked value of an honest server the agent, and what goes out is bounded by what came in.
+//
+// That it finds a leak was tried in a private build, by breaking flow/postgres/row_masking.cc in one place at a time,
+// from an empty corpus: RowMasking::replace() that lets the bare value of a masked column through (found after 35
+// inputs), or only one in binary (5,440), or what is made of one (161); append_withheld_report() that keeps the message
+// (133).
 #include <gtest/gtest.h>
 
 #include "tests/flow/model_server.h"
@@ -74,8 +79,9 @@ class Run {
       give_to_server();
       step();
     }
-    for (int round = 0; round < 1'000 && !driver_.finished && under_way(); ++round) {
+    for (int round = 0; round < 1'000 && !driver_.finished; ++round) {
       give_to_server();
+      if (!under_way()) break;
       deliver(kAgentLeg, from_agent_, from_agent_.size());
       deliver(driver_.upstream, from_server_, from_server_.size());
     }

@@ -9,7 +9,7 @@ namespace sallyport::launch {
 
 struct Message {
   enum class Kind : int32_t {
-    started,    ///< init: the command has been forked
+    started,    ///< init: what it is handed reaches the command from now on
     stopped,    ///< init: the command stopped by signal `value`
     ended,      ///< init: the command's wait status is `value`
     signalled,  ///< parent: signal `value` was sent to me
