@@ -126,7 +126,7 @@ bool row_goes_on_before(std::string_view text, size_t begin, char separator) {
 bool stands_alone(std::string_view text, size_t begin, size_t end, char separator) {
   if (begin > 0) {
     char before = text[begin - 1];
-    if (before == '_' || before == '+' || before == '$' || before == '@') return false;
+    if (std::string_view("_+$@\\").find(before) != std::string_view::npos) return false;
     bool joins =
         before == '-' || before == '.' || before == '/' || before == ':' || (before == ' ' && separator == ' ');
     if (joins && group_before_has_digit(text, begin - 1)) return false;

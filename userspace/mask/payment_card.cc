@@ -134,6 +134,7 @@ class PaymentCardDetector final : public Detector {
       bool more = i + 1 < text.size() && is_separator(text[i]) && is_digit(text[i + 1]);
       std::span<const size_t> shape(groups.data(), group_count);
       auto shaped = [&] { return group_count == 1 || (alone && !more && separator != '.') || printed_grouping(shape); };
+      if (separator == '.' && more && text[i] == '.') ends = false;  // a longer row with dots is something else
       if (ends && plausible({digits.data(), digit_count}) && shaped()) best = i;
       if (!more || group_count == kGroupsMax || (separator != 0 && text[i] != separator)) break;
       separator = text[i++];
