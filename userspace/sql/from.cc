@@ -219,6 +219,7 @@ void Query::join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_
     scope.items.push_back(std::move(item));
   }
   scope.merged |= join->isNatural || join->usingClause != nullptr;
+  if (scope.merged) named_operator({}, "=", lineage);
   if (!join->isNatural) return test(lineage);
   Outputs left;
   for (size_t i = begin; i < middle; ++i) {

@@ -138,12 +138,13 @@ void Query::code_block(std::string_view language, std::string_view code) {
 }
 
 // An expression as the catalogue prints it: its names are those of the session's search path.
-void Query::run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored) {
+void Query::run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored,
+                           std::string_view through) {
   std::vector<ColumnRead> reads;
   std::string_view why;
   bool told = false;
   {
-    Inside inside(*this, nullptr, reads, Inside::session_names);
+    Inside inside(*this, nullptr, reads, Inside::session_names, through);
     told = inside.run("SELECT " + text, scope, why);
   }
   if (!told) unknown_function("", "what " + who + " does is not known: " + std::string(why));
