@@ -51,6 +51,10 @@ CREATE CAST (int AS shop.coin) WITH FUNCTION shop.to_coin(int) AS ASSIGNMENT;
 CREATE TYPE shop.shade AS ENUM ('dark', 'light');
 CREATE FUNCTION shop.of_shade(shop.shade) RETURNS int LANGUAGE sql AS 'SELECT count(v)::int FROM hidden.vault';
 CREATE CAST (shop.shade AS int) WITH FUNCTION shop.of_shade(shop.shade) AS IMPLICIT;
+CREATE TYPE shop.flag AS ENUM ('up');
+CREATE FUNCTION shop.to_flag(bool) RETURNS shop.flag LANGUAGE sql AS 'SELECT ''up''::shop.flag FROM hidden.vault';
+CREATE CAST (bool AS shop.flag) WITH FUNCTION shop.to_flag(bool) AS IMPLICIT;
+CREATE FUNCTION shop.flagged(shop.flag) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
 CREATE TYPE shop.stone AS (s text);
 CREATE FUNCTION shop.stone_cmp(a shop.stone, b shop.stone) RETURNS int LANGUAGE sql IMMUTABLE
   AS 'SELECT (SELECT count(v) FROM hidden.vault)::int * 0 + btrecordcmp(a, b)';
@@ -64,15 +68,15 @@ CREATE FUNCTION shop.int_cmp(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE
   AS 'SELECT (SELECT count(v) FROM hidden.vault)::int * 0 + btint4cmp(a, b)';
 CREATE OPERATOR CLASS shop.int_ops FOR TYPE int USING btree AS
   OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 shop.int_cmp(int, int);
-CREATE FUNCTION shop.same(text, int) RETURNS bool LANGUAGE sql AS 'SELECT count(v) > 0 FROM hidden.vault';
+CREATE FUNCTION shop.same(text, varchar) RETURNS bool LANGUAGE sql AS 'SELECT count(v) > 0 FROM hidden.vault';
 CREATE SCHEMA odd; GRANT USAGE ON SCHEMA odd TO app;
-CREATE OPERATOR odd.= (LEFTARG = text, RIGHTARG = int, FUNCTION = shop.same);
+CREATE OPERATOR odd.= (LEFTARG = text, RIGHTARG = varchar, FUNCTION = shop.same);
 
 CREATE TABLE shop.purse (id int, c shop.coin);
 CREATE TABLE shop.walls (id int, s shop.shade); INSERT INTO shop.walls VALUES (1, 'dark'), (2, 'light');
 CREATE TABLE shop.stones (id int, s shop.stone); INSERT INTO shop.stones VALUES (1, ROW('a')), (2, ROW('b'));
 CREATE TABLE shop.indexed (id int); CREATE INDEX indexed_ids ON shop.indexed (id shop.int_ops);
-CREATE TABLE shop.texts (k text); CREATE TABLE shop.ints (k int);
+CREATE TABLE shop.texts (k text); CREATE TABLE shop.names (k varchar);
 CREATE TABLE shop.ruled (id int); CREATE TABLE hidden.log (id int); GRANT ALL ON hidden.log TO app;
 CREATE RULE noted AS ON INSERT TO shop.ruled DO ALSO INSERT INTO hidden.log VALUES (new.id);
 CREATE TABLE shop.quiet (id int); CREATE RULE nothing AS ON DELETE TO shop.quiet DO INSTEAD NOTHING;
@@ -91,6 +95,7 @@ UNASKED_REFUSED = {
     "INSERT INTO shop.purse VALUES (1, 1)": "hidden.vault",
     "SELECT id FROM shop.walls WHERE id = s + 1": "hidden.vault",
     "SELECT 'dark'::shop.shade + 1": "hidden.vault",
+    "SELECT shop.flagged(true)": "hidden.vault",
     "SELECT s FROM shop.stones ORDER BY s": "hidden.vault",
     "SELECT count(*) FROM shop.stones GROUP BY s": "hidden.vault",
     "SELECT DISTINCT s FROM shop.stones": "hidden.vault",
@@ -104,9 +109,9 @@ UNASKED_REFUSED = {
     "ALTER TABLE shop.computed ALTER id TYPE bigint": "hidden.vault",
     "TRUNCATE shop.root CASCADE": "hidden.leaf",
 }
-# With an operator `=` of (text, int) in the search path.
-UNASKED_EQUAL = ["SELECT 1 FROM shop.texts JOIN shop.ints USING (k)", "SELECT 1 FROM shop.texts NATURAL JOIN shop.ints",
-                 "SELECT k FROM shop.texts WHERE k IN (SELECT k FROM shop.ints)"]
+# With an operator `=` of (text, varchar) in the search path.
+UNASKED_EQUAL = ["SELECT 1 FROM shop.texts JOIN shop.names USING (k)", "SELECT 1 FROM shop.texts NATURAL JOIN shop.names",
+                 "SELECT k FROM shop.texts WHERE k IN (SELECT k FROM shop.names)"]
 # With the rights of a table's owner: a rule needs them no more, a rule that denies counts.
 UNASKED_THROUGH = {
     "INSERT INTO shop.ruled VALUES (1)": "hidden.log",
@@ -167,7 +172,8 @@ def setUpModule():
     server.sql(harness.SCHEMA + CODE + UNASKED)
     server.sql("GRANT CREATE ON SCHEMA shop TO app; ALTER TABLE shop.notes OWNER TO app")
     code = ["shop.*", "public.*", "pg_catalog.query_to_xml"]
-    allow = [{"sql": {"tables": ["shop.*"]}}, {"sql": {"statements": ["call"], "functions": code}}]
+    allow = [{"sql": {"tables": ["shop.*"]}}, {"sql": {"statements": ["call"], "functions": code}},
+             {"sql": {"statements": ["set"], "settings": ["search_path"]}}]
     machine.write_policy(
         agent_document("bot"), agent_document("guarded"), target_document(), entitlement_document("bot", allow=allow),
         entitlement_document("guarded", allow=allow, deny=[{"sql": {"tables": ["hidden.*"]}}]))

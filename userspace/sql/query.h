@@ -316,6 +316,7 @@ class Query {
   std::vector<Use> uses_;
   std::string_view class_ = "select";  // of the innermost statement being walked
   bool top_ = true;                    // the next query is the statement's own
+  bool in_parts_ = false;              // what a function calls unasked is walked
   bool plain_touch_ = false;           // the column touched last is one of a relation, as it is
   Lineage tested_;
   Lineage stored_;

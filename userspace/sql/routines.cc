@@ -178,6 +178,11 @@ void Query::add_reads(const std::vector<ColumnRead>& from, Lineage& lineage) {
 }
 
 void Query::run(const Routine& routine, const FuncCall* call, Lineage& lineage) {
+  // Casts of what it is given. What these run has arguments of their very types.
+  if (routine.kind != 'a' && !std::exchange(in_parts_, true)) {
+    for (const RelationName& part : routine.parts) quiet_function(part, lineage);
+    in_parts_ = false;
+  }
   if (is_harmless(routine)) return;
   if (routine.kind == 'a') {
     ++state_.doings;
