@@ -42,6 +42,94 @@ CREATE POLICY spy ON shop.watched USING (EXISTS (SELECT FROM hidden.vault));
 GRANT ALL ON ALL TABLES IN SCHEMA shop TO app;
 """
 
+# Code that runs without being named: casts, comparison, operator classes, rules, partition keys, statistics.
+UNASKED = r"""
+CREATE FUNCTION shop.peeks(anyelement) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(v) FROM hidden.vault';
+CREATE TYPE shop.coin AS (c int);
+CREATE FUNCTION shop.to_coin(int) RETURNS shop.coin LANGUAGE sql AS 'SELECT ROW((SELECT count(v) FROM hidden.vault))::shop.coin';
+CREATE CAST (int AS shop.coin) WITH FUNCTION shop.to_coin(int) AS ASSIGNMENT;
+CREATE TYPE shop.shade AS ENUM ('dark', 'light');
+CREATE FUNCTION shop.of_shade(shop.shade) RETURNS int LANGUAGE sql AS 'SELECT count(v)::int FROM hidden.vault';
+CREATE CAST (shop.shade AS int) WITH FUNCTION shop.of_shade(shop.shade) AS IMPLICIT;
+CREATE TYPE shop.flag AS ENUM ('up');
+CREATE FUNCTION shop.to_flag(bool) RETURNS shop.flag LANGUAGE sql AS 'SELECT ''up''::shop.flag FROM hidden.vault';
+CREATE CAST (bool AS shop.flag) WITH FUNCTION shop.to_flag(bool) AS IMPLICIT;
+CREATE FUNCTION shop.flagged(shop.flag) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE TYPE shop.stone AS (s text);
+CREATE FUNCTION shop.stone_cmp(a shop.stone, b shop.stone) RETURNS int LANGUAGE sql IMMUTABLE
+  AS 'SELECT (SELECT count(v) FROM hidden.vault)::int * 0 + btrecordcmp(a, b)';
+CREATE FUNCTION shop.stone_lt(a shop.stone, b shop.stone) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT (a).s < (b).s';
+CREATE FUNCTION shop.stone_eq(a shop.stone, b shop.stone) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT (a).s = (b).s';
+CREATE OPERATOR shop.<# (LEFTARG = shop.stone, RIGHTARG = shop.stone, FUNCTION = shop.stone_lt);
+CREATE OPERATOR shop.=# (LEFTARG = shop.stone, RIGHTARG = shop.stone, FUNCTION = shop.stone_eq);
+CREATE OPERATOR CLASS shop.stone_ops DEFAULT FOR TYPE shop.stone USING btree AS
+  OPERATOR 1 shop.<#, OPERATOR 3 shop.=#, FUNCTION 1 shop.stone_cmp(shop.stone, shop.stone);
+CREATE FUNCTION shop.int_cmp(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE
+  AS 'SELECT (SELECT count(v) FROM hidden.vault)::int * 0 + btint4cmp(a, b)';
+CREATE OPERATOR CLASS shop.int_ops FOR TYPE int USING btree AS
+  OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 shop.int_cmp(int, int);
+CREATE FUNCTION shop.same(text, varchar) RETURNS bool LANGUAGE sql AS 'SELECT count(v) > 0 FROM hidden.vault';
+CREATE SCHEMA odd; GRANT USAGE ON SCHEMA odd TO app;
+CREATE OPERATOR odd.= (LEFTARG = text, RIGHTARG = varchar, FUNCTION = shop.same);
+
+CREATE TABLE shop.purse (id int, c shop.coin);
+CREATE TABLE shop.walls (id int, s shop.shade); INSERT INTO shop.walls VALUES (1, 'dark'), (2, 'light');
+CREATE TABLE shop.stones (id int, s shop.stone); INSERT INTO shop.stones VALUES (1, ROW('a')), (2, ROW('b'));
+CREATE TABLE shop.indexed (id int); CREATE INDEX indexed_ids ON shop.indexed (id shop.int_ops);
+CREATE TABLE shop.texts (k text); CREATE TABLE shop.names (k varchar);
+CREATE TABLE shop.ruled (id int); CREATE TABLE hidden.log (id int); GRANT ALL ON hidden.log TO app;
+CREATE RULE noted AS ON INSERT TO shop.ruled DO ALSO INSERT INTO hidden.log VALUES (new.id);
+CREATE TABLE shop.quiet (id int); CREATE RULE nothing AS ON DELETE TO shop.quiet DO INSTEAD NOTHING;
+CREATE TABLE shop.copied (id int, d shop.spying);
+CREATE TABLE shop.parts (id int) PARTITION BY RANGE (shop.peeks(id));
+CREATE TABLE shop.part PARTITION OF shop.parts DEFAULT;
+CREATE TABLE shop.computed (id int); CREATE INDEX computed_peeks ON shop.computed (shop.peeks(id));
+CREATE TABLE shop.sampled (id int); CREATE STATISTICS shop.sampled_peeks ON shop.peeks(id), id FROM shop.sampled;
+CREATE TABLE shop.root (id int PRIMARY KEY); CREATE TABLE hidden.leaf (k int REFERENCES shop.root);
+CREATE TABLE shop.trunk (id int PRIMARY KEY); CREATE TABLE shop.twig (k int REFERENCES shop.trunk);
+GRANT ALL ON ALL TABLES IN SCHEMA shop TO app; GRANT ALL ON hidden.leaf TO app;
+ALTER TABLE shop.indexed OWNER TO app; ALTER TABLE shop.computed OWNER TO app; ALTER TABLE shop.sampled OWNER TO app;
+"""
+
+UNASKED_REFUSED = {
+    "INSERT INTO shop.purse VALUES (1, 1)": "hidden.vault",
+    "SELECT id FROM shop.walls WHERE id = s + 1": "hidden.vault",
+    "SELECT 'dark'::shop.shade + 1": "hidden.vault",
+    "SELECT shop.flagged(true)": "hidden.vault",
+    "SELECT s FROM shop.stones ORDER BY s": "hidden.vault",
+    "SELECT count(*) FROM shop.stones GROUP BY s": "hidden.vault",
+    "SELECT DISTINCT s FROM shop.stones": "hidden.vault",
+    "SELECT x FROM (VALUES (ROW('a')::shop.stone), (ROW('b')::shop.stone)) v(x) ORDER BY x": "hidden.vault",
+    "INSERT INTO shop.indexed VALUES (1), (2)": "hidden.vault",
+    "INSERT INTO shop.parts VALUES (1)": "hidden.vault",
+    "INSERT INTO shop.part VALUES (1)": "hidden.vault",
+    "CREATE TABLE shop.fresh (d shop.spying)": "hidden.vault",
+    "CREATE TABLE shop.fresh (LIKE shop.copied INCLUDING ALL)": "hidden.vault",
+    "CREATE TABLE shop.fresh AS SELECT d FROM shop.copied": "hidden.vault",
+    "ALTER TABLE shop.computed ALTER id TYPE bigint": "hidden.vault",
+    "TRUNCATE shop.root CASCADE": "hidden.leaf",
+}
+# With an operator `=` of (text, varchar) in the search path.
+UNASKED_EQUAL = ["SELECT 1 FROM shop.texts JOIN shop.names USING (k)", "SELECT 1 FROM shop.texts NATURAL JOIN shop.names",
+                 "SELECT k FROM shop.texts WHERE k IN (SELECT k FROM shop.names)"]
+# With the rights of a table's owner: a rule needs them no more, a rule that denies counts.
+UNASKED_THROUGH = {
+    "INSERT INTO shop.ruled VALUES (1)": "hidden.log",
+    "ANALYZE shop.sampled": "hidden.vault",
+    "REINDEX TABLE shop.computed": "hidden.vault",
+    "REINDEX INDEX shop.computed_peeks": "hidden.vault",
+    "VACUUM shop.computed": "hidden.vault",
+    "CLUSTER shop.computed USING computed_peeks": "hidden.vault",
+}
+UNASKED_ALLOWED = [
+    "SELECT id FROM shop.notes WHERE id IN (SELECT id FROM shop.notes)",
+    "SELECT a.id FROM shop.notes a JOIN shop.notes b USING (id)",
+    "TRUNCATE shop.trunk CASCADE",
+    "DELETE FROM shop.quiet",
+    "CREATE TABLE shop.plain (id int, m shop.mood, t citext, n serial); INSERT INTO shop.plain (id) VALUES (1); DROP TABLE shop.plain",
+    "ANALYZE shop.notes",
+]
+
 ALLOWED = [
     "SELECT shop.twice(2), shop.note_count()",
     "SELECT 'sad'::shop.mood, '(1,sad)'::shop.pair, 3::shop.positive, ARRAY['glad']::shop.mood[]",
@@ -81,9 +169,11 @@ def setUpModule():
     machine = harness.Machine()
     unittest.addModuleCleanup(machine.close)
     server = machine.start_server()
-    server.sql(harness.SCHEMA + CODE)
+    server.sql(harness.SCHEMA + CODE + UNASKED)
+    server.sql("GRANT CREATE ON SCHEMA shop TO app; ALTER TABLE shop.notes OWNER TO app")
     code = ["shop.*", "public.*", "pg_catalog.query_to_xml"]
-    allow = [{"sql": {"tables": ["shop.*"]}}, {"sql": {"statements": ["call"], "functions": code}}]
+    allow = [{"sql": {"tables": ["shop.*"]}}, {"sql": {"statements": ["call"], "functions": code}},
+             {"sql": {"statements": ["set"], "settings": ["search_path"]}}]
     machine.write_policy(
         agent_document("bot"), agent_document("guarded"), target_document(), entitlement_document("bot", allow=allow),
         entitlement_document("guarded", allow=allow, deny=[{"sql": {"tables": ["hidden.*"]}}]))
@@ -110,6 +200,43 @@ class Effects(unittest.TestCase):
             self.assertEqual(allowed.stdout.strip(), "gold", allowed.stderr)
             self.assertIn("42501", denied.stderr, sql)
             self.assertIn("hidden.vault", denied.stderr, sql)
+
+    def test_code_that_nobody_names_counts(self):
+        for sql in UNASKED_ALLOWED:
+            done = machine.psql(sql)
+            self.assertEqual(done.returncode, 0, f"{sql}: {done.stderr}")
+        for sql, named in UNASKED_REFUSED.items():
+            done = machine.psql(sql)
+            self.assertIn("42501", done.stderr, sql)
+            self.assertIn(named, done.stderr, sql)
+
+    def test_equality_without_its_sign(self):
+        for sql in UNASKED_EQUAL:
+            done = machine.psql("SET search_path = public, odd", sql)
+            self.assertIn("42501", done.stderr, sql)
+            self.assertIn("hidden.vault", done.stderr, sql)
+
+    def test_what_tables_and_their_owners_do_is_denied_by_a_rule(self):
+        for sql, named in UNASKED_THROUGH.items():
+            done = machine.psql(sql)
+            self.assertNotIn("allow", done.stderr, sql)
+            done = machine.psql(sql, agent="guarded")
+            self.assertIn("42501", done.stderr, sql)
+            self.assertIn(named, done.stderr, sql)
+
+    def test_event_triggers_count_for_definitions(self):
+        server.sql("CREATE FUNCTION shop.on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS "
+                   "$$ BEGIN PERFORM v FROM hidden.vault; END $$; "
+                   "CREATE EVENT TRIGGER peeks ON ddl_command_end EXECUTE FUNCTION shop.on_ddl()")
+        try:
+            for sql in ("CREATE TABLE shop.ddl (id int)", "COMMENT ON TABLE shop.notes IS 'x'",
+                        "CREATE TEMP TABLE ddl AS SELECT 1", "SELECT 1 AS x INTO TEMP ddl"):
+                done = machine.psql(sql)
+                self.assertIn("42501", done.stderr, sql)
+                self.assertIn("hidden.vault", done.stderr, sql)
+            self.assertEqual(machine.psql("SELECT count(*) FROM shop.notes").returncode, 0)
+        finally:
+            server.sql("DROP EVENT TRIGGER peeks")
 
     def test_a_function_changed_by_another_session_is_seen(self):
         server.sql("CREATE FUNCTION shop.changing() RETURNS int LANGUAGE sql AS 'SELECT 1'")

@@ -330,7 +330,7 @@ TEST(Facts, AskedForInOneRound) {
   const auto& missing = std::get<Missing>(answer);
   EXPECT_EQ(missing.relations, (std::set<RelationName>{{"", "t"}, {"s", "u"}}));
   EXPECT_EQ(missing.functions, (std::set<RelationName>{{"", "abs"}, {"", "lower"}, {"app", "f"}}));
-  EXPECT_EQ(missing.operators, (std::set<RelationName>{{"", ">"}}));
+  EXPECT_EQ(missing.operators, (std::set<RelationName>{{"", "="}, {"", ">"}}));
 }
 
 TEST(Facts, ShadowedFunction) {

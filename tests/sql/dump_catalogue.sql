@@ -8,6 +8,16 @@ WITH RECURSIVE up AS (
 calls AS (
   SELECT d.classid, d.objid FROM pg_depend d JOIN pg_proc p ON d.refobjid = p.oid
   WHERE d.refclassid = 'pg_proc'::regclass AND p.pronamespace <> 'pg_catalog'::regnamespace),
+-- What values of types outside pg_catalog call without being named: casts, comparison, not in C.
+unasked AS (
+  SELECT t.oid AS typ, pn.nspname AS nsp, p.proname AS name FROM pg_type t CROSS JOIN LATERAL (
+    SELECT s.amproc::oid FROM pg_opclass o JOIN pg_amproc s ON s.amprocfamily = o.opcfamily WHERE o.opcintype = t.oid
+    UNION SELECT x.oprcode FROM pg_opclass o JOIN pg_amop s ON s.amopfamily = o.opcfamily
+      JOIN pg_operator x ON x.oid = s.amopopr WHERE o.opcintype = t.oid
+    UNION SELECT castfunc FROM pg_cast WHERE t.oid IN (castsource, casttarget) AND castcontext IN ('i', 'a')) f(oid)
+  JOIN pg_proc p ON p.oid = f.oid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+  JOIN pg_language l ON l.oid = p.prolang
+  WHERE t.oid >= 16384 AND p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')),
 own AS (
   SELECT c.oid AS relation,
     CASE WHEN c.relrowsecurity AND EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid)
@@ -19,15 +29,24 @@ own AS (
         | (CASE WHEN tgtype & 8 <> 0 THEN 8 ELSE 0 END) | (CASE WHEN tgtype & 32 <> 0 THEN 16 ELSE 0 END))
         FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal), 0)
     | COALESCE((SELECT bit_or((CASE WHEN confdeltype IN ('c', 'n', 'd') THEN 8 ELSE 0 END)
-        | (CASE WHEN confupdtype IN ('c', 'n', 'd') THEN 4 ELSE 0 END))
+        | (CASE WHEN confupdtype IN ('c', 'n', 'd') THEN 4 ELSE 0 END) | 64)
         FROM pg_constraint WHERE confrelid = c.oid AND contype = 'f'), 0)
     | CASE WHEN EXISTS (SELECT FROM pg_attrdef a JOIN calls ON classid = 'pg_attrdef'::regclass AND objid = a.oid
              WHERE adrelid = c.oid)
         OR EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
-             WHERE k.conrelid = c.oid OR k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
+             WHERE k.conrelid = c.oid)
         OR EXISTS (SELECT FROM pg_index i JOIN calls ON classid = 'pg_class'::regclass AND objid = i.indexrelid
              WHERE indrelid = c.oid)
-      THEN 6 ELSE 0 END AS hidden
+      THEN 38 ELSE 0 END
+    | CASE WHEN EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
+             WHERE k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
+      THEN 166 ELSE 0 END
+    | CASE WHEN EXISTS (SELECT FROM pg_attribute JOIN pg_type t ON t.oid = atttypid JOIN unasked ON typ = t.oid
+             WHERE attrelid = c.oid) THEN 175 ELSE 0 END
+    | CASE WHEN EXISTS (SELECT FROM pg_statistic_ext WHERE stxrelid = c.oid AND stxexprs IS NOT NULL)
+      THEN 32 ELSE 0 END
+    | CASE WHEN EXISTS (SELECT FROM pg_partitioned_table WHERE partexprs IS NOT NULL
+             AND partrelid IN (SELECT c.oid UNION SELECT kin FROM up WHERE relation = c.oid)) THEN 38 ELSE 0 END AS hidden
   FROM pg_class c)
 SELECT json_build_object(
   'oid', c.oid::int8,
@@ -59,7 +78,16 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I', 'c') AND n.nspname <> 'pg_toast';
 
 -- What lies behind relations (sql::BehindFact).
-WITH RECURSIVE below(top, oid) AS (
+WITH RECURSIVE unasked AS (
+  SELECT t.oid AS typ, pn.nspname AS nsp, p.proname AS name FROM pg_type t CROSS JOIN LATERAL (
+    SELECT s.amproc::oid FROM pg_opclass o JOIN pg_amproc s ON s.amprocfamily = o.opcfamily WHERE o.opcintype = t.oid
+    UNION SELECT x.oprcode FROM pg_opclass o JOIN pg_amop s ON s.amopfamily = o.opcfamily
+      JOIN pg_operator x ON x.oid = s.amopopr WHERE o.opcintype = t.oid
+    UNION SELECT castfunc FROM pg_cast WHERE t.oid IN (castsource, casttarget) AND castcontext IN ('i', 'a')) f(oid)
+  JOIN pg_proc p ON p.oid = f.oid JOIN pg_namespace pn ON pn.oid = p.pronamespace
+  JOIN pg_language l ON l.oid = p.prolang
+  WHERE t.oid >= 16384 AND p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')),
+below(top, oid) AS (
   SELECT c.oid, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   UNION SELECT b.top, h.inhrelid FROM pg_inherits h JOIN below b ON h.inhparent = b.oid),
@@ -70,29 +98,42 @@ runs(top, bits, what, nsp, name, code) AS (
   FROM below b JOIN pg_trigger t ON tgrelid = b.oid AND NOT tgisinternal JOIN pg_proc p ON p.oid = tgfoid
   JOIN pg_namespace n ON n.oid = p.pronamespace
   UNION ALL
-  SELECT b.top, 6, 'default', '', '', pg_get_expr(adbin, adrelid) FROM below b JOIN pg_attrdef ON adrelid = b.oid
+  SELECT b.top, 38, 'default', '', '', pg_get_expr(adbin, adrelid) FROM below b JOIN pg_attrdef ON adrelid = b.oid
   WHERE pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$'
   UNION ALL
-  SELECT b.top, 6, 'check', '', '', pg_get_expr(conbin, conrelid) FROM below b JOIN pg_constraint ON conrelid = b.oid
+  SELECT b.top, 38, 'check', '', '', pg_get_expr(conbin, conrelid) FROM below b JOIN pg_constraint ON conrelid = b.oid
     AND contype = 'c'
   UNION ALL
-  SELECT b.top, 6, 'index', '', '', concat_ws(', ', pg_get_expr(indexprs, indrelid), pg_get_expr(indpred, indrelid))
+  SELECT b.top, 38, 'index', '', '', concat_ws(', ', pg_get_expr(indexprs, indrelid), pg_get_expr(indpred, indrelid))
   FROM below b JOIN pg_index ON indrelid = b.oid WHERE indexprs IS NOT NULL OR indpred IS NOT NULL
   UNION ALL
   SELECT b.top, 15, 'policy', '', '', concat_ws(', ', pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
   FROM below b JOIN pg_class c ON c.oid = b.oid AND relrowsecurity JOIN pg_policy ON polrelid = b.oid
   UNION ALL
-  SELECT b.top, 6, 'type', '', '', 'NULL::' || format_type(atttypid, NULL)
+  SELECT b.top, 175, 'a type of its columns', nsp, name, ''
+  FROM below b JOIN pg_attribute ON attrelid = b.oid JOIN unasked ON typ = atttypid
+  UNION ALL
+  SELECT b.top, 32, 'statistics', '', '', pg_get_expr(stxexprs, stxrelid)
+  FROM below b JOIN pg_statistic_ext ON stxrelid = b.oid WHERE stxexprs IS NOT NULL
+  UNION ALL
+  SELECT b.top, 38, 'partition key', '', '', pg_get_expr(partexprs, partrelid)
+  FROM (SELECT top, oid FROM below UNION SELECT c.oid, a FROM pg_class c CROSS JOIN pg_partition_ancestors(c.oid) a) b
+  JOIN pg_partitioned_table ON partrelid = b.oid WHERE partexprs IS NOT NULL
+  UNION ALL
+  SELECT b.top, CASE ev_type WHEN '2' THEN 4 WHEN '3' THEN 2 ELSE 8 END, 'rule ' || rulename, '', '', pg_get_ruledef(r.oid)
+  FROM below b JOIN pg_rewrite r ON ev_class = b.oid WHERE rulename <> '_RETURN'
+  UNION ALL
+  SELECT b.top, 166, 'type', '', '', 'NULL::' || format_type(atttypid, NULL)
   FROM below b JOIN pg_attribute ON attrelid = b.oid AND attnum > 0 AND NOT attisdropped
   JOIN pg_type t ON t.oid = atttypid WHERE typtype IN ('c', 'd'))
 SELECT json_build_object('q', 'b', 'schema', CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END,
   'name', c.relname,
-  'hidden', COALESCE((SELECT bit_or(CASE ev_type WHEN '1' THEN 1 WHEN '2' THEN 4 WHEN '3' THEN 2 ELSE 8 END)
-    FROM below b JOIN pg_rewrite ON ev_class = b.oid WHERE b.top = c.oid AND rulename <> '_RETURN'), 0),
+  'hidden', 0,
   'runs', COALESCE((SELECT json_agg(json_build_array(bits, what, nsp, name, code)) FROM runs WHERE top = c.oid), '[]'),
   'cascades', COALESCE((SELECT json_agg(json_build_array(v.bits, fn.nspname, f.relname, v.removes))
     FROM below b JOIN pg_constraint k ON confrelid = b.oid AND contype = 'f'
-    CROSS JOIN LATERAL (VALUES (4, confupdtype, false), (8, confdeltype, confdeltype = 'c')) v(bits, does, removes)
+    CROSS JOIN LATERAL (VALUES (4, confupdtype, false), (8, confdeltype, confdeltype = 'c'),
+      (64, 'c', true)) v(bits, does, removes)
     JOIN pg_class f ON f.oid = conrelid JOIN pg_namespace fn ON fn.oid = f.relnamespace
     WHERE b.top = c.oid AND v.does IN ('c', 'n', 'd')), '[]'),
   'foreign', (SELECT json_build_object('server', srvname, 'handler', p.prosrc, 'options', ftoptions)
@@ -100,6 +141,13 @@ SELECT json_build_object('q', 'b', 'schema', CASE WHEN c.relpersistence = 't' TH
     JOIN pg_proc p ON p.oid = fdwhandler WHERE ftrelid = c.oid),
   'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN (SELECT top FROM below);
+
+-- Event triggers, as what lies behind pg_event_trigger.
+SELECT json_build_object('q', 'b', 'schema', 'pg_catalog', 'name', 'pg_event_trigger', 'hidden', 0, 'cascades', '[]'::json,
+  'foreign', NULL, 'definition', '', 'runs', COALESCE(json_agg(json_build_array(255, 'event trigger ' || evtname, n.nspname,
+    p.proname, '')), '[]'))
+FROM pg_event_trigger JOIN pg_proc p ON p.oid = evtfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE evtenabled <> 'D';
 
 -- Routines (sql::Routine), one a line.
 SELECT json_build_object('q', 'f', 'schema', n.nspname, 'name', p.proname, 'owner', pg_get_userbyid(p.proowner),

@@ -130,7 +130,7 @@ TEST(SchemaText, StatementsUnderIt) {
 
 TEST(SchemaText, FactsOfTables) {
   const SchemaText shop = read(kShop);
-  EXPECT_EQ(relation(shop, "public", "customers").hidden, RelationFact::on_delete);
+  EXPECT_EQ(relation(shop, "public", "customers").hidden, RelationFact::on_delete | RelationFact::on_cascade);
   EXPECT_EQ(relation(shop, "", "customers").sequences, std::vector<std::string>{"public.customers_id_seq"});
   EXPECT_EQ(relation(shop, "app", "log").sequences, std::vector<std::string>{"app.log_id_seq"});
   EXPECT_EQ(relation(shop, "public", "events").kind, 'p');
@@ -152,7 +152,7 @@ TEST(SchemaText, LaterStatementsChangeEarlierOnes) {
       "alter table t rename to u; set search_path = app; create table v (x int); alter table v set schema other;");
   const RelationFact u = relation(schema, "public", "u");
   EXPECT_EQ(u.columns, (std::vector<std::string>{"a", "", "d", "e"}));
-  EXPECT_EQ(u.hidden, RelationFact::on_insert | RelationFact::on_update);
+  EXPECT_EQ(u.hidden, RelationFact::on_insert | RelationFact::on_update | RelationFact::on_upkeep);
   EXPECT_FALSE(relation(schema, "public", "t").found);
   EXPECT_FALSE(relation(schema, "public", "gone").found);
   EXPECT_TRUE(relation(schema, "other", "v").found);

@@ -27,6 +27,26 @@ std::string dotted_name(const List* list) {
   return text;
 }
 
+// Rows are read, and perhaps written anew: checks, generated columns and indexes are computed.
+bool goes_through_rows(const AlterTableCmd* command) {
+  switch (command->subtype) {
+    case AT_AddColumn:
+    case AT_AlterColumnType:
+    case AT_AddConstraint:
+    case AT_ValidateConstraint:
+    case AT_AttachPartition:
+    case AT_SetLogged:
+    case AT_SetUnLogged:
+    case AT_SetTableSpace:
+    case AT_SetAccessMethod:
+    case AT_AddIndex:
+    case AT_AddIndexConstraint:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string named(std::string_view word, const char* name) {
   return std::string(word) + " " + std::string(pg::view(name));
 }
@@ -305,6 +325,7 @@ bool Command::alter_type(const Node* node) {
       return true;
     case T_AlterDomainStmt:
       alters(ObjectKind::type, dotted_name(cast<AlterDomainStmt>(node)->typeName));
+      query_.domain(cast<AlterDomainStmt>(node)->typeName);  // its checks are run over the columns that there are
       if (const auto* check = pg::as<Constraint>(cast<AlterDomainStmt>(node)->def)) {
         constraint(check, nullptr);
       } else {
@@ -398,8 +419,12 @@ void Command::alter_table(const AlterTableStmt* alter) {
   }
   relation("alter", alter->relation);
   Scope scope = query_.scope_of(alter->relation, "alter");
-  for (const Node* node : pg::Nodes(alter->cmds))
-    if (const auto* command = pg::as<AlterTableCmd>(node)) alter_table_command(command, scope, alter->relation);
+  for (const Node* node : pg::Nodes(alter->cmds)) {
+    const auto* command = pg::as<AlterTableCmd>(node);
+    if (command == nullptr) continue;
+    if (goes_through_rows(command)) query_.upkeep(alter->relation, true);
+    alter_table_command(command, scope, alter->relation);
+  }
 }
 
 void Command::alter_table_command(const AlterTableCmd* command, const Scope& scope, const RangeVar* relation) {
@@ -417,7 +442,10 @@ void Command::alter_table_command(const AlterTableCmd* command, const Scope& sco
       return;
     case AT_AttachPartition:
     case AT_DetachPartition:
-      if (const auto* partition = pg::as<PartitionCmd>(command->def)) this->relation("alter", partition->name);
+      if (const auto* partition = pg::as<PartitionCmd>(command->def)) {
+        this->relation("alter", partition->name);
+        query_.upkeep(partition->name, true);
+      }
       return state_.names.doubt(pg::view(relation->relname));
     case AT_AddInherit:
     case AT_DropInherit:

@@ -15,7 +15,7 @@ WITH judged AS (
         'pg_tablespace_size', 'pg_total_relation_size', 'pg_xact_status', 'random', 'setseed', 'timeofday',
         'txid_status')
       ELSE proname !~ '(_to_xml|_to_xmlschema|_and_xmlschema)' AND proname !~ '^pg_stat_get_' AND
-           proname !~ '^(lo_|pg_ls_|pg_read_|pg_logical|pg_replication|pg_event_trigger|binary_upgrade|fmgr_)' AND
+           proname !~ '^(lo_|pg_ls_|pg_read_|pg_logical|pg_replication|binary_upgrade|fmgr_)' AND
            proname !~ '_populate_record' AND
            proname NOT IN ('pg_config', 'pg_get_replication_slots', 'pg_export_snapshot', 'pg_cursor')
     END AS harmless,

@@ -26,6 +26,33 @@ bool selects_into(const Node* node) {
   return select != nullptr && select->intoClause != nullptr;
 }
 
+// Objects of the whole server, whose definitions fire no event triggers; nor do those of event triggers themselves.
+bool is_global(const Node* node) {
+  switch (nodeTag(node)) {
+    case T_CreateRoleStmt:
+    case T_AlterRoleStmt:
+    case T_AlterRoleSetStmt:
+    case T_DropRoleStmt:
+    case T_GrantRoleStmt:
+    case T_CreatedbStmt:
+    case T_DropdbStmt:
+    case T_AlterDatabaseStmt:
+    case T_AlterDatabaseRefreshCollStmt:
+    case T_AlterDatabaseSetStmt:
+    case T_AlterSystemStmt:
+    case T_CreateTableSpaceStmt:
+    case T_DropTableSpaceStmt:
+    case T_AlterTableSpaceOptionsStmt:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_event_trigger(const Node* node) {
+  return nodeTag(node) == T_CreateEventTrigStmt || nodeTag(node) == T_AlterEventTrigStmt;
+}
+
 // The value of a boolean option as defGetBoolean reads it; anything odd counts as on.
 bool option_is_on(const DefElem* option) {
   if (option->arg == nullptr) return true;
@@ -88,8 +115,13 @@ void Command::moves_names() {
 void Command::command(const Node* node) {
   Deeper deeper(state_, 8);
   if (!deeper || node == nullptr) return;
-  if (session_command(node) || maintenance_command(node) || define_command(node) || alter_command(node))
-    return definition_lineage(node);
+  bool known = session_command(node) || maintenance_command(node);
+  if (!known) {
+    known = define_command(node) || alter_command(node);
+    if (known && !is_global(node)) query_.event_triggers();
+    state_.event_triggers_changed |= is_event_trigger(node) && !state_.explaining;
+  }
+  if (known) return definition_lineage(node);
   out_.statement_class = model::kUnknownClass;
   effects_.unknown(ObjectKind::unknown, "", Access::execute,
                    "a statement of a kind that is not known (node " + std::to_string(nodeTag(node)) + ")");
@@ -174,10 +206,11 @@ bool Command::maintenance_command(const Node* node) {
     case T_TruncateStmt: {
       const auto* truncate = cast<TruncateStmt>(node);
       is("truncate");
+      uint8_t commands = RelationFact::on_truncate;
+      if (truncate->behavior == DROP_CASCADE) commands |= RelationFact::on_cascade;
       for (const Node* item : pg::Nodes(truncate->relations))
-        if (const auto* range = pg::as<RangeVar>(item))
-          query_.write_target(range, "truncate", RelationFact::on_truncate);
-      if (truncate->behavior == DROP_CASCADE)
+        if (const auto* range = pg::as<RangeVar>(item)) query_.write_target(range, "truncate", commands);
+      if (truncate->behavior == DROP_CASCADE && state_.names.offline())
         effects_.unknown(ObjectKind::relation, "", Access::write, "which tables TRUNCATE CASCADE empties is not known");
       return true;
     }
@@ -201,20 +234,24 @@ bool Command::upkeep_command(const Node* node) {
       is(word);
       if (vacuum->rels == nullptr) object(word, ObjectKind::other, "every table");
       for (const Node* item : pg::Nodes(vacuum->rels))
-        if (const auto* part = pg::as<VacuumRelation>(item); part != nullptr && part->relation != nullptr)
+        if (const auto* part = pg::as<VacuumRelation>(item); part != nullptr && part->relation != nullptr) {
           relation(word, part->relation);
+          query_.upkeep(part->relation, false);
+        }
       return true;
     }
     case T_ClusterStmt:
       is("cluster");
       if (cast<ClusterStmt>(node)->relation == nullptr) object("cluster", ObjectKind::other, "every table");
       if (cast<ClusterStmt>(node)->relation != nullptr) relation("cluster", cast<ClusterStmt>(node)->relation);
+      query_.upkeep(cast<ClusterStmt>(node)->relation, false);
       return true;
     case T_ReindexStmt: {
       const auto* reindex = cast<ReindexStmt>(node);
       is("reindex");
       if (reindex->relation != nullptr) {
         relation("reindex", reindex->relation);
+        query_.upkeep(reindex->relation, false);
       } else {
         bool schema = reindex->kind == REINDEX_OBJECT_SCHEMA;
         object("reindex", schema ? ObjectKind::schema : ObjectKind::database, std::string(pg::view(reindex->name)));
@@ -228,6 +265,8 @@ bool Command::upkeep_command(const Node* node) {
       // What is known to be one has told what it reads.
       if (!query_.is_kind(refresh->relation, 'm'))
         effects_.unknown(ObjectKind::relation, "", Access::read, "what a materialized view reads is not known");
+      query_.upkeep(refresh->relation, false);
+      query_.event_triggers();
       return true;
     }
     case T_CheckPointStmt:
@@ -502,7 +541,8 @@ void Command::create_table_as(const CreateTableAsStmt* create) {
   store_outputs();
   if (create->into == nullptr || create->into->rel == nullptr) return;
   char kind = create->objtype == OBJECT_MATVIEW ? 'm' : 'r';
-  query_.create_relation(create->into->rel, kind, create->if_not_exists, {});
+  query_.create_relation(create->into->rel, kind, create->if_not_exists, {}, query_.copied_types());
+  query_.event_triggers();
 }
 
 }  // namespace sallyport::sql

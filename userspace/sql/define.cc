@@ -176,10 +176,15 @@ bool Command::define_type(const Node* node) {
 void Command::create_table(const CreateStmt* create) {
   std::vector<std::string> columns;
   bool listed = create->inhRelations == nullptr && create->ofTypename == nullptr;
+  uint8_t hidden = query_.untold_type(create->ofTypename) ? 0xff : 0;
   for (const Node* node : pg::Nodes(create->tableElts)) {
-    if (const auto* column = pg::as<ColumnDef>(node)) columns.emplace_back(pg::view(column->colname));
+    if (const auto* column = pg::as<ColumnDef>(node)) {
+      columns.emplace_back(pg::view(column->colname));
+      if (query_.untold_type(column->typeName)) hidden = 0xff;
+    }
     if (const auto* like = pg::as<TableLikeClause>(node)) {
       relation("create", like->relation, Access::read);
+      hidden |= query_.copied_code(like->relation, false);
       listed = false;
     }
   }
@@ -188,9 +193,10 @@ void Command::create_table(const CreateStmt* create) {
   for (const Node* node : pg::Nodes(create->inhRelations))
     if (const auto* parent = pg::as<RangeVar>(node)) {
       relation(create->partbound != nullptr ? "alter" : "create", parent);
+      hidden |= query_.copied_code(parent, create->partbound != nullptr);
       state_.names.doubt(pg::view(parent->relname));
     }
-  query_.create_relation(create->relation, kind, create->if_not_exists, std::move(columns));
+  query_.create_relation(create->relation, kind, create->if_not_exists, std::move(columns), hidden);
   definitions(create->tableElts, nullptr);
   definitions(create->constraints, nullptr);
   if (create->partspec != nullptr) definitions(create->partspec->partParams, nullptr);

@@ -22,6 +22,8 @@ std::string_view command_of(uint8_t command) {
       return "update";
     case RelationFact::on_delete:
       return "delete";
+    case RelationFact::on_upkeep:
+      return "upkeep";
     default:
       return "truncate";
   }
@@ -44,8 +46,9 @@ void Query::hidden(const FactPtr& fact, uint8_t commands, Access access) {
       effects_.because(effect, "foreign key of " + object);
     }
   uint8_t untold = behind(fact, commands, access);
-  for (uint8_t command : {RelationFact::on_select, RelationFact::on_insert, RelationFact::on_update,
-                          RelationFact::on_delete, RelationFact::on_truncate}) {
+  for (uint8_t command :
+       {RelationFact::on_select, RelationFact::on_insert, RelationFact::on_update, RelationFact::on_delete,
+        RelationFact::on_truncate, RelationFact::on_upkeep, RelationFact::on_cascade}) {
     if ((untold & commands & command) == 0) continue;
     std::string because = "relation " + object + ": what its rules or triggers do on " +
                           std::string(command_of(command)) + " is not known";
@@ -74,6 +77,32 @@ void Query::write_target(const RangeVar* relation, std::string_view statement_cl
   relation_effect(relation, statement_class, Access::write);
   hidden(state_.names.relation(pg::view(relation->schemaname), pg::view(relation->relname)).fact, commands,
          Access::write);
+}
+
+void Query::upkeep(const RangeVar* relation, bool own) {
+  if (relation == nullptr) return;
+  FactPtr fact = state_.names.relation(pg::view(relation->schemaname), pg::view(relation->relname)).fact;
+  hidden(fact, RelationFact::on_upkeep | (own ? RelationFact::in_types : 0), Access::write);
+}
+
+uint8_t Query::copied_code(const RangeVar* model, bool triggers) {
+  if (model == nullptr) return 0;
+  FactPtr fact = state_.names.relation(pg::view(model->schemaname), pg::view(model->relname)).fact;
+  uint8_t commands = RelationFact::on_upkeep | RelationFact::in_types;
+  if (triggers) commands |= RelationFact::on_insert | RelationFact::on_update | RelationFact::on_delete;
+  if (state_.names.made(fact)) return fact->hidden;
+  return behind(fact, commands, Access::write) != 0 ? 0xff : 0;
+}
+
+// A table made of a query has columns of the types of those that the query reads.
+uint8_t Query::copied_types() {
+  std::vector<FactPtr> relations = effects_.statement().relations;
+  uint8_t untold = 0;
+  for (const FactPtr& fact : relations) {
+    if ((fact->hidden & RelationFact::in_types) == 0) continue;
+    if (state_.names.made(fact) || behind(fact, RelationFact::in_types, Access::write) != 0) untold = 0xff;
+  }
+  return untold;
 }
 
 int Query::copy_target(const RangeVar* relation, Access access) {

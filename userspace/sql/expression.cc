@@ -239,6 +239,7 @@ void Query::operation(const A_Expr* operation, const Scope* scope, Lineage& grou
 void Query::sublink(const SubLink* link, const Scope* scope, Lineage& group) {
   size_t doings = state_.doings;
   if (link->operName != nullptr) operator_name(link->operName, group);
+  if (link->operName == nullptr && link->testexpr != nullptr) named_operator({}, "=", group);  // IN
   bool runs_code = state_.doings != doings;
   ++state_.doings;  // statistics tell how often it ran
   argument(link->testexpr, runs_code, scope, group);

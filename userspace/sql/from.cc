@@ -52,10 +52,10 @@ void Query::from_relation(const RangeVar* relation, Scope& scope, Ctes* ctes) {
   }
   size_t index = scope.items.size();
   add_item(scope, relation, class_, {}, false);
-  const Item& item = scope.items[index];
-  int use = item.use;
+  int use = scope.items[index].use;
   read_effect(use);
-  hidden(uses_[use].fact, RelationFact::on_select, Access::read);
+  FactPtr fact = uses_[use].fact;  // a copy: what is behind it may be used too
+  hidden(fact, RelationFact::on_select, Access::read);
 }
 
 void Query::add_item(Scope& scope, const RangeVar* relation, std::string_view statement_class, std::string_view alias,
@@ -219,6 +219,7 @@ void Query::join_columns(const JoinExpr* join, Scope& scope, size_t begin, size_
     scope.items.push_back(std::move(item));
   }
   scope.merged |= join->isNatural || join->usingClause != nullptr;
+  if (scope.merged) named_operator({}, "=", lineage);
   if (!join->isNatural) return test(lineage);
   Outputs left;
   for (size_t i = begin; i < middle; ++i) {

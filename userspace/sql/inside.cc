@@ -46,8 +46,9 @@ std::vector<std::string> schemas_of(std::string_view value) {
 
 }  // namespace
 
-Query::Inside::Inside(Query& query, const Routine* routine, std::vector<ColumnRead>& reads, Naming naming)
-    : query_(query), state_(query.state_), reads_(reads), outer_way_(state_.way) {
+Query::Inside::Inside(Query& query, const Routine* routine, std::vector<ColumnRead>& reads, Naming naming,
+                      std::string_view through)
+    : query_(query), state_(query.state_), reads_(reads), outer_way_(state_.way), through_(through) {
   ++state_.inside;
   planned_ = query.effects_.planned() && (routine == nullptr || routine->volatility == 'v');
   outer_path_ = state_.names.exchange_path({});
@@ -57,6 +58,7 @@ Query::Inside::Inside(Query& query, const Routine* routine, std::vector<ColumnRe
   if (naming == session_names) path = {};
   state_.names.exchange_path(std::move(path));
   if (query.effects_.planned() && !planned_) state_.way.append("!");
+  if (!through.empty()) state_.way.append(through).push_back(' ');
 }
 
 Query::Inside::~Inside() {
@@ -98,6 +100,50 @@ bool Query::Inside::run_trigger(const std::string& text, const Scope& scope, std
   return parse(text, why, [&](const Node* node) {
     if (nodeTag(node) == T_CreateTrigStmt) run_value(reinterpret_cast<const CreateTrigStmt*>(node)->whenClause, scope);
   });
+}
+
+bool Query::Inside::run_rule(const std::string& text, const FactPtr& table, std::string_view& why) {
+  return parse(text, why, [&](const Node* node) {
+    if (nodeTag(node) != T_RuleStmt) return;
+    const auto* rule = reinterpret_cast<const RuleStmt*>(node);
+    run_action(rule->whereClause, table);
+    for (const Node* action : pg::Nodes(rule->actions)) run_action(action, table);
+  });
+}
+
+// An expression or a statement over the rows OLD and NEW of a table.
+void Query::Inside::run_action(const Node* node, const FactPtr& table) {
+  if (node == nullptr) return;
+  Statement inner;
+  Effects effects(inner);
+  effects.exchange_planned(planned_);
+  Query query(state_, effects);
+  Scope scope;
+  for (std::string_view name : {"old", "new"}) {
+    Item item;
+    item.name = name;
+    item.use = query.use({table, {}}, "select", true, true);
+    item.qualified_only = true;
+    scope.items.push_back(std::move(item));
+  }
+  switch (nodeTag(node)) {
+    case T_NotifyStmt:
+      effects.add("notify", ObjectKind::channel, reinterpret_cast<const NotifyStmt*>(node)->conditionname,
+                  Access::write);
+      break;
+    case T_SelectStmt:
+    case T_InsertStmt:
+    case T_UpdateStmt:
+    case T_DeleteStmt:
+      query.statement(node, &scope, nullptr);
+      break;
+    default:
+      query.test(query.expression(node, &scope, "select"));
+  }
+  query.finish_lineage();
+  effects.finish();
+  if (effects.overflowed()) state_.too_complex = true;
+  adopt(inner);
 }
 
 bool Query::Inside::run_dynamic(const std::string& expression, const Scope& scope, std::string_view& why) {

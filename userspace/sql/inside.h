@@ -20,8 +20,9 @@ class Query::Inside {
   };
 
   /// Lives while the code is walked; borrows all. `routine` null: code without a function. `reads` gathers the
-  /// columns that the code reads.
-  Inside(Query& query, const Routine* routine, std::vector<ColumnRead>& reads, Naming naming = own_names);
+  /// columns that the code reads. `through`: by way of what it is done, if that is enough to be allowed.
+  Inside(Query& query, const Routine* routine, std::vector<ColumnRead>& reads, Naming naming = own_names,
+         std::string_view through = {});
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;
   ~Inside();
@@ -37,6 +38,8 @@ class Query::Inside {
   bool run_definition(const std::string& text, const Scope& scope, std::string_view& why);
   /// WHEN of CREATE TRIGGER.
   bool run_trigger(const std::string& text, const Scope& scope, std::string_view& why);
+  /// CREATE RULE on `table`, when it applies.
+  bool run_rule(const std::string& text, const FactPtr& table, std::string_view& why);
   /// What EXECUTE does with an expression: its value run as SQL if it is constant, else it is not known.
   bool run_dynamic(const std::string& expression, const Scope& scope, std::string_view& why);
   /// A view's query, of which `through` is the name (empty: it has the rights of whoever asks), and a write to the
@@ -50,6 +53,7 @@ class Query::Inside {
   bool parse(const std::string& text, std::string_view& why, Each each);
   void run(const Node* node, const Scope& scope);
   void run_value(const Node* node, const Scope& scope);
+  void run_action(const Node* node, const FactPtr& table);
   void adopt(Statement& inner);
 
   Query& query_;

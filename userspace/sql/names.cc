@@ -169,7 +169,8 @@ std::string_view Names::creation_schema() const {
   return moved_.empty() ? std::string_view(settings_.creation_schema) : std::string_view();
 }
 
-FactPtr Names::create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns) {
+FactPtr Names::create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns,
+                      uint8_t hidden) {
   auto fact = std::make_shared<RelationFact>();
   fact->found = true;
   fact->schema = schema;
@@ -177,6 +178,7 @@ FactPtr Names::create(std::string_view schema, std::string_view name, char kind,
   fact->kind = kind;
   fact->temporary = schema == "pg_temp";
   fact->columns = std::move(columns);
+  fact->hidden = hidden;
   doubtful_.erase(fact->name);
   made_[{fact->schema, fact->name}] = fact;
   made_bare_[fact->name] = fact->schema;

@@ -54,7 +54,8 @@ class Names {
   /// Schema in which an unqualified object is created; empty: not known.
   std::string_view creation_schema() const;
   /// A relation that a CREATE of this text makes. `kind` is pg_class.relkind.
-  FactPtr create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns);
+  FactPtr create(std::string_view schema, std::string_view name, char kind, std::vector<std::string> columns,
+                 uint8_t hidden = 0);
   /// It is one that create() made.
   bool made(const FactPtr& fact) const {
     auto found = made_.find({fact->schema, fact->name});

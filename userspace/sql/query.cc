@@ -163,10 +163,13 @@ Outputs Query::leaf(const SelectStmt* select, const Scope* outer, Ctes* ctes) {
 
 // SELECT … INTO makes a table, wherever the grammar lets it stand.
 void Query::into(const IntoClause* clause) {
-  if (clause->rel != nullptr) create_relation(clause->rel, 'r', false, {});
+  if (clause->rel == nullptr) return;
+  create_relation(clause->rel, 'r', false, {}, copied_types());
+  event_triggers();
 }
 
-void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns) {
+void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns,
+                            uint8_t hidden) {
   std::string_view name = pg::view(relation->relname);
   bool temporary = relation->relpersistence == 't' || pg::view(relation->schemaname) == "pg_temp";
   std::string_view schema = state_.names.creation_schema();
@@ -190,7 +193,7 @@ void Query::create_relation(const RangeVar* relation, char kind, bool if_not_exi
     Resolved before = state_.names.relation(schema, name);
     if (before.fact->found || !before.doubt.empty()) return;
   }
-  state_.names.create(schema, name, kind, std::move(columns));
+  state_.names.create(schema, name, kind, std::move(columns), hidden);
 }
 
 void Query::with(const WithClause* clause, const Scope* outer, Ctes& ctes) {

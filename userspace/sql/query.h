@@ -67,9 +67,10 @@ struct TextState {
   /// Functions of the statement that is walked, each looked into once for each way to it, with what they read.
   std::map<std::pair<const Routine*, std::string>, std::vector<ColumnRead>> looked_into;
   std::map<const RelationFact*, ViewLineage> views;
-  size_t doings = 0;               ///< calls so far that may do more than compute, or tell whether they were made
-  std::set<const Routine*> doers;  ///< functions looked into that do
-  std::string way;                 ///< the functions around that change whose rights count or how names are looked up
+  size_t doings = 0;                    ///< calls so far that may do more than compute, or tell whether they were made
+  std::set<const Routine*> doers;       ///< functions looked into that do
+  bool event_triggers_changed = false;  ///< by the text
+  std::string way;  ///< the functions around that change whose rights count or how names are looked up
 };
 
 /// Counts how deep the walk is; false once it is too deep, and then the whole text is given up.
@@ -122,6 +123,16 @@ class Query {
   bool is_kind(const RangeVar* relation, char kind) {
     return state_.names.relation(pg::view(relation->schemaname), pg::view(relation->relname)).fact->kind == kind;
   }
+  /// What keeps a relation in order runs, with its owner's rights or (`own`) those of whoever asks.
+  void upkeep(const RangeVar* relation, bool own);
+  /// What event triggers do, which definitions fire.
+  void event_triggers();
+  /// The hidden bits of a relation that is made like `model`, whose code counts as run now: what that does not tell.
+  uint8_t copied_code(const RangeVar* model, bool triggers);
+  uint8_t copied_types();
+  /// May values of the type run code that cannot be told yet? What can be told counts as run now.
+  bool untold_type(const TypeName* type);
+  void domain(const List* name);
   /// Every column of `relation` is touched by effect `effect`.
   void every_column(const RangeVar* relation, int effect);
   /// A scope in which `relation` is the only item (CHECK, index and policy expressions).
@@ -129,7 +140,8 @@ class Query {
   void add_item(Scope& scope, const RangeVar* relation, std::string_view statement_class, std::string_view alias,
                 bool silent);
   /// The effect of making a relation; later statements of the text know it.
-  void create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns);
+  void create_relation(const RangeVar* relation, char kind, bool if_not_exists, std::vector<std::string> columns,
+                       uint8_t hidden = 0);
   void type(const TypeName* type);
   void type(const TypeName* type, Lineage& reads);
   Lineage function(std::string_view schema, std::string_view name, std::string_view verb,
@@ -264,10 +276,12 @@ class Query {
 
   // behind.cc
   uint8_t behind(const FactPtr& fact, uint8_t commands, model::Access access);
-  void runs(const FactPtr& fact, const BehindFact::Runs& runs);
+  void runs(const FactPtr& fact, const BehindFact::Runs& runs, uint8_t commands);
+  void unasked(const FactPtr& fact, const RelationName& function);
+  void rule(const FactPtr& fact, const BehindFact::Runs& runs, const std::string& who);
   void view(const FactPtr& fact, const BehindFact& behind, uint8_t commands, model::Access access);
   bool foreign(const BehindFact& behind, model::Access access);
-  void cascade(const FactPtr& fact, const BehindFact::Cascade& cascade);
+  void cascade(const FactPtr& fact, const BehindFact::Cascade& cascade, uint8_t commands);
 
   // routines.cc
   /// Runs a function outside pg_catalog; its call is an effect of the caller's.
@@ -278,8 +292,9 @@ class Query {
   bool run_plpgsql(Inside& inside, std::string_view source, std::string_view name, std::vector<std::string> variables,
                    std::string_view& why);
   bool run_pieces(Inside& inside, const std::vector<PlpgsqlPiece>& pieces, const Scope& scope, std::string_view& why);
-  /// `stored`: its value goes into a column.
-  void run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored = false);
+  /// `stored`: its value goes into a column. `through`: by way of what it is done, if that is enough to be allowed.
+  void run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored = false,
+                      std::string_view through = {});
   void run_given(const std::string& who, const std::string& text, Lineage& reads);
   void add_reads(const std::vector<ColumnRead>& from, Lineage& reads);
   static Scope code_scope(std::string_view name, const std::vector<std::string>& variables);
@@ -301,6 +316,7 @@ class Query {
   std::vector<Use> uses_;
   std::string_view class_ = "select";  // of the innermost statement being walked
   bool top_ = true;                    // the next query is the statement's own
+  bool in_parts_ = false;              // what a function calls unasked is walked
   bool plain_touch_ = false;           // the column touched last is one of a relation, as it is
   Lineage tested_;
   Lineage stored_;

@@ -138,12 +138,13 @@ void Query::code_block(std::string_view language, std::string_view code) {
 }
 
 // An expression as the catalogue prints it: its names are those of the session's search path.
-void Query::run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored) {
+void Query::run_expression(const std::string& text, const Scope& scope, const std::string& who, bool stored,
+                           std::string_view through) {
   std::vector<ColumnRead> reads;
   std::string_view why;
   bool told = false;
   {
-    Inside inside(*this, nullptr, reads, Inside::session_names);
+    Inside inside(*this, nullptr, reads, Inside::session_names, through);
     told = inside.run("SELECT " + text, scope, why);
   }
   if (!told) unknown_function("", "what " + who + " does is not known: " + std::string(why));
@@ -177,6 +178,11 @@ void Query::add_reads(const std::vector<ColumnRead>& from, Lineage& lineage) {
 }
 
 void Query::run(const Routine& routine, const FuncCall* call, Lineage& lineage) {
+  // Casts of what it is given. What these run has arguments of their very types.
+  if (routine.kind != 'a' && !std::exchange(in_parts_, true)) {
+    for (const RelationName& part : routine.parts) quiet_function(part, lineage);
+    in_parts_ = false;
+  }
   if (is_harmless(routine)) return;
   if (routine.kind == 'a') {
     ++state_.doings;

@@ -15,7 +15,7 @@ extern "C" bool raw_expression_tree_walker(Node* node, bool (*walker)(Node*, voi
 namespace sallyport::sql {
 namespace {
 
-constexpr uint8_t kWrites = RelationFact::on_insert | RelationFact::on_update;
+constexpr uint8_t kWrites = RelationFact::on_insert | RelationFact::on_update | RelationFact::on_upkeep;
 // Bits of CreateTrigStmt::events (catalog/pg_trigger.h).
 constexpr int kTriggerInsert = 1 << 2, kTriggerDelete = 1 << 3, kTriggerUpdate = 1 << 4, kTriggerTruncate = 1 << 5;
 
@@ -178,7 +178,7 @@ void SchemaBuilder::add_column(const RelationName& table, const ColumnDef* colum
   if (const RelationName type = type_of(column->typeName); type.schema != "pg_catalog") {
     state_.relations[table].made_of.push_back(type);
     if (const auto found = state_.types.find(type); found != state_.types.end() && found->second.runs_functions)
-      hide(table, kWrites);
+      hide(table, kWrites | RelationFact::in_types);
   }
   for (const Node* constraint : pg::Nodes(column->constraints))
     add_constraint(table, name, pg::as<Constraint>(constraint));
@@ -201,6 +201,7 @@ void SchemaBuilder::add_constraint(const RelationName& table, std::string_view c
         std::ranges::sort(references);
         references.erase(std::unique(references.begin(), references.end()), references.end());
       }
+      hide(referenced, RelationFact::on_cascade);
       if (cascades(constraint->fk_upd_action)) hide(referenced, RelationFact::on_update);
       if (cascades(constraint->fk_del_action)) hide(referenced, RelationFact::on_delete);
       return;
@@ -343,6 +344,9 @@ void SchemaBuilder::change_statement(const Node* node) {
                                               : RelationFact::on_delete);
       return;
     }
+    case T_CreateEventTrigStmt:
+      state_.event_triggers = true;
+      return;
     case T_CreateTrigStmt: {
       const auto* trigger = cast<CreateTrigStmt>(node);
       uint8_t bits = 0;

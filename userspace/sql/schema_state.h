@@ -30,6 +30,7 @@ struct SchemaText::State {
   std::map<RelationName, std::vector<std::shared_ptr<Routine>>> functions;
   std::map<RelationName, Type> types;
   std::map<RelationName, OperatorFact> operators;
+  bool event_triggers = false;
   std::vector<std::string> not_understood;
 };
 

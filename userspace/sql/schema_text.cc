@@ -81,6 +81,7 @@ std::shared_ptr<const RelationFact> relation_fact(const State& state, const Rela
 std::shared_ptr<const BehindFact> behind_fact(const State& state, const RelationName& asked) {
   auto fact = std::make_shared<BehindFact>();
   fact->hidden = relation_fact(state, asked)->hidden;
+  if (asked == RelationName{"pg_catalog", "pg_event_trigger"} && state.event_triggers) fact->hidden = 0xff;
   const auto found = state.relations.find(asked);
   if (found != state.relations.end()) fact->definition = found->second.definition;
   return fact;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Casts and operators are calls: of a type's input function, a domain's checks, a cast's or an operator's function.
+#include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "sql/builtin_names.h"
@@ -75,6 +77,28 @@ void Query::type(const TypeName* type, Lineage& reads) {
   if (!type->pct_type) return named_type(name.schema, name.name, reads);
   effects_.unknown(ObjectKind::type, join_names(name.schema, name.name), Access::execute,
                    "the type of column " + join_names(name.schema, name.name) + " is not known");
+}
+
+void Query::domain(const List* name) {
+  QualifiedName domain = qualified_name(name);
+  Lineage ignored;
+  if (!state_.names.offline()) named_type(domain.schema, domain.name, ignored);
+}
+
+bool Query::untold_type(const TypeName* type) {
+  static constexpr std::string_view kSerials[] = {"serial",  "bigserial", "smallserial",
+                                                  "serial2", "serial4",   "serial8"};
+  if (type == nullptr || state_.names.offline()) return false;
+  QualifiedName name = qualified_name(type->names);
+  bool unqualified = name.schema.empty() || name.schema == "pg_catalog";
+  if (unqualified && is_builtin_type(name.name)) return false;
+  if (name.schema.empty() && std::find(std::begin(kSerials), std::end(kSerials), name.name) != std::end(kSerials))
+    return false;
+  std::string_view doubt;
+  const TypeFact* fact = state_.names.type(name.schema, name.name, doubt);
+  if (fact == nullptr || !fact->found) return !doubt.empty() || fact != nullptr;
+  this->type(type);
+  return false;
 }
 
 void Query::named_type(std::string_view schema, std::string_view name, Lineage& reads) {

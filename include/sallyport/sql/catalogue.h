@@ -34,6 +34,10 @@ struct RelationFact {
     on_update = 4,     ///< the same, and ON UPDATE CASCADE / SET of keys that refer to it
     on_delete = 8,     ///< rules, triggers, row security, ON DELETE CASCADE / SET
     on_truncate = 16,  ///< TRUNCATE triggers
+    on_upkeep = 32,  ///< code that VACUUM, ANALYZE, REINDEX, CLUSTER, ALTER TABLE and copies of its definition run: all
+                     ///< of on_insert but triggers, rules and policies; statistics on expressions
+    on_cascade = 64,  ///< keys that refer to it: what TRUNCATE … CASCADE empties
+    in_types = 128,   ///< columns of types whose values run code: domains, composite types, comparison or casts in code
   };
 
   bool found = false;
@@ -53,24 +57,25 @@ struct RelationFact {
 };
 
 /// What lies behind a relation: asked for when a statement does something of its `hidden`, or reads or writes a view.
-/// Counts for the relation itself and its descendants.
+/// Counts for the relation itself and its descendants. Behind pg_catalog.pg_event_trigger lie the event triggers,
+/// which definitions fire.
 struct BehindFact {
   /// Code that commands run beside what they say: triggers, row-security policies, defaults, checks, generated
   /// columns, index expressions, domains of columns.
   struct Runs {
     uint8_t commands = 0;   ///< RelationFact::Hidden bits
-    std::string what;       ///< in words: "trigger t"
-    RelationName function;  ///< a trigger's; empty: none
-    std::string code;       ///< an expression over the relation's columns; of a trigger with WHEN its whole definition
+    std::string what;       ///< in words: "trigger t", "rule r", "type of column c"
+    RelationName function;  ///< a trigger's, or one that comparing or casting calls unasked; empty: none
+    std::string code;  ///< an expression over the relation's columns; of a trigger with WHEN and a rule the definition
   };
   /// Rows of another relation that go or change with those of this one (foreign keys).
   struct Cascade {
-    uint8_t commands = 0;  ///< on_update, on_delete
+    uint8_t commands = 0;  ///< on_update, on_delete, on_cascade
     RelationName relation;
     bool removes = false;  ///< its rows; else columns are set
   };
 
-  uint8_t hidden = 0;  ///< what nothing here tells: rewrite rules
+  uint8_t hidden = 0;  ///< what nothing here tells
   std::vector<Runs> runs;
   std::vector<Cascade> cascades;
   std::string definition;       ///< of a view or materialized view: its query or CREATE statement; empty: not known
@@ -97,7 +102,8 @@ struct Routine {
   std::string defaults;     ///< expressions of arguments left out, with commas between them
   std::vector<std::string> settings;    ///< proconfig: "search_path=app, pg_temp"
   std::vector<std::string> parameters;  ///< their names, "" where there is none
-  std::vector<RelationName> parts;      ///< functions outside pg_catalog that an aggregate is made of
+  std::vector<RelationName> parts;      ///< functions outside pg_catalog that an aggregate is made of, and those that
+                                        ///< values of its arguments' and result's types call unasked
   std::vector<RelationName> types;      ///< of arguments and result, outside pg_catalog
 };
 
@@ -112,7 +118,8 @@ struct FunctionFact {
 struct TypeFact {
   bool found = false;
   std::vector<std::string> checks;      ///< SQL expressions of domains
-  std::vector<RelationName> functions;  ///< outside pg_catalog: input and output, casts, canonical form of a range
+  std::vector<RelationName> functions;  ///< outside pg_catalog: input and output, casts to it, canonical form of a
+                                        ///< range; called unasked: implicit and assignment casts from it, comparison
 };
 
 /// Operators of a name outside pg_catalog (visible ones if unqualified), by the functions behind them.

@@ -78,13 +78,16 @@ struct Part {
 /// Only what is asked for is in the question: the server plans it anew each time.
 std::string lookup_sql(const LookupRequest& request) {
   static const Part kRelations(kLookupRelations), kBehind(kLookupBehind), kRoutines(kLookupRoutines),
-      kTypes(kLookupTypes), kOperators(kLookupOperators), kOids(kLookupFunctionOids), kSession(kLookupSession);
+      kTypes(kLookupTypes), kOperators(kLookupOperators), kOids(kLookupFunctionOids), kSession(kLookupSession),
+      kUnasked(kLookupUnasked);
   std::string with, rows;
   auto ask = [&](bool wanted, const Part& part) {
     if (!wanted) return;
     if (!part.with.empty()) with.append(with.empty() ? "WITH RECURSIVE" : ",").append(part.with);
-    rows.append(rows.empty() ? "" : "\nUNION ALL").append(part.rows);
+    if (!part.rows.empty()) rows.append(rows.empty() ? "" : "\nUNION ALL").append(part.rows);
   };
+  const sql::Missing& facts = request.facts;
+  ask(!facts.relations.empty() || !facts.behind.empty() || !facts.functions.empty() || !facts.types.empty(), kUnasked);
   ask(!request.facts.relations.empty(), kRelations);
   ask(!request.facts.behind.empty(), kBehind);
   ask(!request.facts.functions.empty(), kRoutines);
@@ -148,7 +151,6 @@ const json& list_at(const json& row, const char* key) {
 std::shared_ptr<const sql::BehindFact> behind_from(const json& row) {
   auto made = std::make_shared<sql::BehindFact>();
   sql::BehindFact& fact = *made;
-  if (row.at("hidden").is_number()) fact.hidden = row.at("hidden").get<uint8_t>();
   for (const json& each : list_at(row, "triggers"))
     fact.runs.push_back({.commands = each.at(0).get<uint8_t>(),
                          .what = each.at(1).get<std::string>(),
@@ -158,6 +160,10 @@ std::shared_ptr<const sql::BehindFact> behind_from(const json& row) {
     fact.runs.push_back({.commands = each.at(0).get<uint8_t>(),
                          .what = each.at(1).get<std::string>(),
                          .code = text_or_empty(each.at(2))});
+  for (const json& each : list_at(row, "unasked"))
+    fact.runs.push_back({.commands = each.at(0).get<uint8_t>(),
+                         .what = each.at(1).get<std::string>(),
+                         .function = {each.at(2).get<std::string>(), each.at(3).get<std::string>()}});
   for (const json& each : list_at(row, "cascades"))
     fact.cascades.push_back({.commands = each.at(0).get<uint8_t>(),
                              .relation = {each.at(1).get<std::string>(), each.at(2).get<std::string>()},
@@ -400,7 +406,7 @@ void CatalogueCache::finish(const Now& now) {
       incoming_.relations[name] = std::move(absent);
     }
   for (const sql::RelationName& name : request_.facts.behind)
-    incoming_.behind.try_emplace(name, std::make_shared<sql::BehindFact>(sql::BehindFact{.hidden = 0x1f}));
+    incoming_.behind.try_emplace(name, std::make_shared<sql::BehindFact>(sql::BehindFact{.hidden = 0xff}));
   for (const sql::RelationName& name : request_.facts.functions) incoming_.functions.try_emplace(name);
   for (const sql::RelationName& name : too_many_) incoming_.functions[name].routines.clear();
   for (const sql::RelationName& name : request_.facts.types) incoming_.types.try_emplace(name);
