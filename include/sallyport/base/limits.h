@@ -115,6 +115,31 @@ inline constexpr size_t kPolicySegmentsMax = 64;            ///< parts of one pa
 inline constexpr size_t kPolicyCausesMax = 16;              ///< named in one Decision
 inline constexpr size_t kPolicyHintRulesMax = 8;            ///< rules proposed in one hint
 
+// --- Tokens (identity/, edges/jwks, edges/workload_file) ---
+inline constexpr size_t kTokenBytesMax = 16 << 10;        ///< in compact form; Kubernetes' are 1 to 2 KiB
+inline constexpr size_t kTokenHeaderBytesMax = 8 << 10;   ///< its header, decoded
+inline constexpr size_t kTokenJsonDepthMax = 8;           ///< nesting of header, claims and key sets
+inline constexpr size_t kTokenClaimsMax = 512;            ///< values of all claims together
+inline constexpr size_t kTokenSignatureBytesMax = 1'024;  ///< RSA-8192
+inline constexpr size_t kTokenKeyIdBytesMax = 512;
+inline constexpr int64_t kTokenSkewMaxS = 300;  ///< between an issuer's clock and ours
+inline constexpr size_t kJwksBytesMax = 256 << 10;
+inline constexpr size_t kJwksKeysMax = 128;  ///< of one issuer
+inline constexpr int kRsaBitsMin = 2'048;    ///< RFC 7518 section 3.3
+inline constexpr int kRsaBitsMax = 8'192;    ///< more would stall whoever verifies
+inline constexpr size_t kIssuersMax = 256;
+inline constexpr int64_t kJwksConnectTimeoutMs = 5'000;
+inline constexpr int64_t kJwksAnswerTimeoutMs = 10'000;   ///< one request, name look-up to last byte
+inline constexpr int64_t kJwksRefreshMinMs = 60'000;      ///< whatever Cache-Control says
+inline constexpr int64_t kJwksRefreshMaxMs = 3'600'000;   ///< nor longer; also where it says nothing
+inline constexpr int64_t kJwksUnknownKeyMs = 10'000;      ///< between two fetches for keys nobody knows, one issuer
+inline constexpr int64_t kJwksRetryMs = 5'000;            ///< after a failure; doubles up to kJwksRetryMaxMs
+inline constexpr int64_t kJwksRetryMaxMs = 300'000;
+inline constexpr size_t kJwksUnknownKeysMax = 256;        ///< key ids an issuer was asked for in vain, remembered
+inline constexpr int64_t kJwksFilePollMs = 1'000;
+inline constexpr int64_t kTokenReadTimeoutMs = 2'000;     ///< a file of a workload, open to last byte
+inline constexpr size_t kTokenReadersMax = 16;            ///< reads at a time, those that hang included
+
 // --- Kernel path (kernel/, bpf/) ---
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload
 inline constexpr int kListenBacklog = 4'096;         ///< the kernel cuts it to net.core.somaxconn
