@@ -31,9 +31,11 @@ MODULES = {
     "net": PURE | {"flow"},
     "edges": PURE | {"node"},
     "edges/catalogue": PURE | {"node", "flow", "sql", "edges"},  # it asks flow's question and fills node's store
+    "edges/jwks": PURE | {"identity", "edges"},  # it implements identity's KeySet
+    "edges/workload_file": {"base", "edges"},
     "launch": PURE,
     "control": PURE,
-    "cli": PURE | {"policy", "sql", "mask", "record", "control", "launch", "kernel", "daemon"},
+    "cli": PURE | {"policy", "identity", "sql", "mask", "record", "control", "launch", "kernel", "daemon"},
     "daemon": None,  # all; nobody but cli's `daemon` verb may include it
 }
 # System headers that pure modules must not reach for: sockets, threads, epoll.

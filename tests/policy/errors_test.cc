@@ -41,8 +41,8 @@ TEST(Errors, Envelope) {
        "1:13: error: apiVersion cannot be `v1`; known: sallyport.dev/v1alpha1"},
       {"apiVersion: sallyport.dev/v1alpha1\nkind: Agnet\nmetadata: {name: m}\nspec: {}",
        "2:7: error: kind cannot be `Agnet`; did you mean `Agent`?"},
-      {"apiVersion: sallyport.dev/v1alpha1\nkind: Issuer\nmetadata: {name: m}\nspec: {}",
-       "2:7: error: kind cannot be `Issuer`; known: Agent, Target, Mask, Entitlement, Detector"},
+      {"apiVersion: sallyport.dev/v1alpha1\nkind: Role\nmetadata: {name: m}\nspec: {}",
+       "2:7: error: kind cannot be `Role`; known: Agent, Target, Mask, Entitlement, Detector, Issuer"},
       {"apiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: Pii}\nspec: {detect: [{type: email, with: "
        "redact}]}",
        "3:18: error: metadata.name cannot be `Pii`; names are lower-case letters, digits and inner hyphens, at most "

@@ -43,7 +43,18 @@ GOOD = [
     changed("Entitlement", {"agent": "a", "target": "t", "allow": [{"sql": {}}],
                             "window": {"from": "2026-11-01", "until": "2026-11-01T09:30:00+01:00"}}),
 ]
+GOOD += [
+    changed("Issuer", {"url": "https://login.example.com", "audience": "sallyport"}),
+    changed("Issuer", {"url": "kubernetes/sa", "audience": ["a", "b"], "jwks": "/etc/keys.json", "skew": "10s",
+                       "algorithms": ["ES256"], "keepKeys": "7d"}),
+    changed("Agent", {"workload": [{"exec": "a"}], "token": {"issuer": "corp", "subject": ["a:*", "b"], "file": "/t",
+                                                             "claims": {"groups": ["x"], "/a/b": "y"}}}),
+]
 BAD = [
+    changed("Issuer", {"url": "https://login.example.com"}),
+    changed("Issuer", {"url": "https://a", "audience": "b", "algorithms": ["HS256"]}),
+    changed("Agent", {"workload": [{"exec": "a"}], "token": {"issuer": "corp"}}),
+    changed("Agent", {"workload": [{"exec": "a"}], "token": {"subject": "a"}}),
     {**AGENT, "kind": "Issuer"},
     {**AGENT, "apiVersion": "v1"},
     {**AGENT, "metadata": {"name": "No"}},

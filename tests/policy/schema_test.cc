@@ -52,6 +52,8 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(enumerated(schema_["properties"]["kind"]), words(keys::kKinds));
   EXPECT_EQ(schema_["properties"]["apiVersion"]["const"], keys::kApiVersion);
   EXPECT_EQ(properties(defs["Agent"]), words(keys::kAgent));
+  EXPECT_EQ(properties(defs["Issuer"]), words(keys::kIssuer));
+  EXPECT_EQ(properties(spec("Agent", "token")), words(keys::kToken));
   EXPECT_EQ(properties(defs["Target"]), words(keys::kTarget));
   EXPECT_EQ(properties(defs["Mask"]), words(keys::kMask));
   EXPECT_EQ(properties(defs["Entitlement"]), words(keys::kEntitlement));
@@ -81,6 +83,7 @@ TEST_F(Schema, ClosedLists) {
   EXPECT_EQ(enumerated(sql["access"]["items"]), words(keys::kAccess));
   EXPECT_EQ(enumerated(spec("Agent", "minLevel")), words(keys::kLevels));
   EXPECT_EQ(enumerated(spec("Agent", "loopback")), words(keys::kLoopback));
+  EXPECT_EQ(enumerated(spec("Issuer", "algorithms")["items"]), words(keys::kAlgorithms));
   EXPECT_EQ(enumerated(spec("Target", "protocol")), words(keys::kProtocols));
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["mode"]), words(keys::kTlsModes));
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["agent"]), words(keys::kAgentTls));
@@ -106,7 +109,8 @@ TEST(Reference, NamesEveryKeyAndWord) {
     for (std::string_view word : list) EXPECT_NE(page.find(fmt::format("`{}`", word)), std::string::npos) << word;
   };
   for (auto list :
-       {std::span<const std::string_view>(keys::kKinds),       std::span<const std::string_view>(keys::kAgent),
+       {std::span<const std::string_view>(keys::kIssuer),      std::span<const std::string_view>(keys::kToken),
+        std::span<const std::string_view>(keys::kAlgorithms),  std::span<const std::string_view>(keys::kKinds),       std::span<const std::string_view>(keys::kAgent),
         std::span<const std::string_view>(keys::kWorkload),    std::span<const std::string_view>(keys::kExec),
         std::span<const std::string_view>(keys::kLevels),      std::span<const std::string_view>(keys::kTarget),
         std::span<const std::string_view>(keys::kTls),         std::span<const std::string_view>(keys::kTlsModes),

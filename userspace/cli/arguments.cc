@@ -30,6 +30,7 @@ class Parser {
   void add_daemon();
   void add_exec();
   void add_state_verbs();
+  void add_token(CLI::App& group);
   void add_policy();
   void add_mask();
   void add_schema(CLI::App& verb);
@@ -46,6 +47,7 @@ class Parser {
   std::vector<std::string> roles_;
   ExecArguments exec_;
   PolicyArguments policy_;
+  TokenArguments token_;
   MaskArguments mask_;
   SessionsArguments sessions_;
   DoctorArguments doctor_;
@@ -151,6 +153,17 @@ void Parser::add_policy() {
   add_schema(explain);
   add(group, "reload", "make the daemon read its policy now", "sudo sallyport policy reload",
       [this] { return run_policy_reload(common_); });
+  add_token(group);
+}
+
+void Parser::add_token(CLI::App& group) {
+  CLI::App& verb = add(group, "token", "what a token says, which Agent it leads to, and why not",
+                       "sallyport policy token /var/run/secrets/tokens/sallyport --policy ./policy --jwks keys.json",
+                       [this] { return run_policy_token(common_, token_); });
+  verb.add_option("file", token_.file, "file with the token; - is standard input")->required();
+  verb.add_option("--policy", token_.policy, "folder or file")->capture_default_str();
+  verb.add_option("--now", token_.now, "judge it at this time: 2026-11-01T09:30:00Z, or seconds since 1970");
+  verb.add_option("--jwks", token_.jwks, "file with the issuer's keys; else the `jwks` of its Issuer");
 }
 
 void Parser::add_mask() {

@@ -36,6 +36,13 @@ struct PolicyArguments {
   std::string dsn;     ///< of the live server
 };
 
+struct TokenArguments {
+  std::string file;  ///< "-": standard input
+  std::string policy = "/etc/sallyport/policy";
+  std::string now;   ///< empty: now
+  std::string jwks;  ///< keys of whichever Issuer; empty: each one's own file
+};
+
 struct SessionsArguments {
   std::string records;  ///< folder to read without the daemon; empty: ask the daemon
   std::string id;       ///< or its beginning
@@ -67,6 +74,7 @@ int run_policy_new(const PolicyArguments& arguments);
 int run_policy_check(const Common& common, const PolicyArguments& arguments);
 int run_policy_test(const Common& common, const PolicyArguments& arguments);
 int run_policy_explain(const Common& common, const PolicyArguments& arguments);
+int run_policy_token(const Common& common, const TokenArguments& arguments);
 int run_policy_reload(const Common& common);
 int run_mask_test(const Common& common, const MaskArguments& arguments);
 int run_sessions_list(const Common& common, const SessionsArguments& arguments);

@@ -97,9 +97,17 @@ struct ScopeKeyHash {
   }
 };
 
+/// The patterns of an Agent's `token`.
+struct TokenRules {
+  std::vector<Pattern> subject;              ///< empty: any
+  std::vector<std::vector<Pattern>> claims;  ///< parallel to AgentToken::claims
+};
+
 struct Compiled {
   uint64_t epoch = 0;
   std::vector<Agent> agents;              ///< by name
+  std::vector<TokenRules> token_rules;    ///< parallel to agents
+  std::vector<Issuer> issuers;            ///< by name
   std::vector<Target> targets;            ///< by name
   std::vector<TargetRules> target_rules;  ///< parallel to targets
   std::vector<Mask> masks;

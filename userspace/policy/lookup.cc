@@ -66,6 +66,8 @@ Policy::~Policy() = default;
 uint64_t Policy::epoch() const { return compiled_->epoch; }
 std::span<const Agent> Policy::agents() const { return compiled_->agents; }
 std::span<const Target> Policy::targets() const { return compiled_->targets; }
+std::span<const Issuer> Policy::issuers() const { return compiled_->issuers; }
+const Issuer* Policy::find_issuer(std::string_view name) const { return find_by_name(compiled_->issuers, name); }
 std::span<const MaskKey> Policy::mask_keys() const { return compiled_->keys; }
 const Agent* Policy::find_agent(std::string_view name) const { return find_by_name(compiled_->agents, name); }
 const Target* Policy::find_target(std::string_view name) const { return find_by_name(compiled_->targets, name); }

@@ -29,6 +29,7 @@ struct Detector {
 /// Everything of one load, before it is joined.
 struct Documents {
   std::vector<Agent> agents;
+  std::vector<Issuer> issuers;
   std::vector<ParsedTarget> targets;
   std::vector<Mask> masks;
   std::vector<MaskKey> keys;
@@ -45,6 +46,10 @@ void parse_mask(const Node& spec, const std::string& name, const Place& where, R
 void parse_entitlement(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 
 void parse_detector(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+
+void parse_issuer(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+/// What stands under `token:` of an Agent.
+AgentToken parse_token(const Node& node, Reader& reader);
 
 /// What stands under `sql:` in a rule of a list `allow`, `hold` or `deny`.
 SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader);

@@ -177,8 +177,10 @@ void parse_document(const Node& node, Reader& reader, Documents& out) {
       return parse_mask(*spec, name, where, reader, out);
     case 3:
       return parse_entitlement(*spec, name, where, reader, out);
-    default:
+    case 4:
       return parse_detector(*spec, name, where, reader, out);
+    default:
+      return parse_issuer(*spec, name, where, reader, out);
   }
 }
 
@@ -189,6 +191,7 @@ void parse_agent(const Node& spec, const std::string& name, const Place& where, 
   if (reader.is_map(spec, "spec of an Agent", keys::kAgent)) {
     if (const Node* workload = reader.get(spec, "workload", "spec of an Agent", true))
       parse_workload(*workload, agent, reader);
+    if (const Node* token = reader.get(spec, "token", "")) agent.token = parse_token(*token, reader);
     if (const Node* owner = reader.get(spec, "owner", "")) agent.owner = reader.text(*owner, "owner");
     if (const Node* word = reader.get(spec, "loopback", ""))
       agent.loopback = static_cast<Loopback>(reader.word(*word, "loopback", keys::kLoopback).value_or(0));

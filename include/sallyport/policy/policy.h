@@ -8,6 +8,7 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "sallyport/model/effect.h"
 #include "sallyport/model/operation.h"
 #include "sallyport/model/principal.h"
+#include "sallyport/model/token.h"
 #include "sallyport/policy/document.h"
 
 namespace sallyport::policy {
@@ -71,6 +73,13 @@ struct TargetMatch {
   std::string names() const;
 };
 
+/// Why a verified token is not an Agent's. Closed list.
+struct TokenMismatch {
+  enum class What : uint8_t { issuer, subject, claim };
+  What what = What::issuer;
+  std::string text;  ///< "its subject is `a`, not `b`"
+};
+
 /// A rule as decisions name it; owned by the Policy.
 struct NamedRule {
   std::string name;   ///< "billing-bot-invoices.allow[0]", "baseline.catalogue"
@@ -100,8 +109,14 @@ class Policy {
   uint64_t epoch() const;
   std::span<const Agent> agents() const;
   std::span<const Target> targets() const;
+  std::span<const Issuer> issuers() const;
   const Agent* find_agent(std::string_view name) const;
   const Target* find_target(std::string_view name) const;
+  const Issuer* find_issuer(std::string_view name) const;
+
+  /// Whether a token whose issuer has been verified is the one that `agent` asks for; nothing: it is. An Agent without
+  /// `token` asks for none, and any token is a mismatch.
+  std::optional<TokenMismatch> match_token(const Agent& agent, const model::Token& token) const;
 
   /// The agent that `sallyport exec --agent NAME` makes of a caller: `user` is the caller's login name (may
   /// be empty), `uid` its uid. The error says whether the name is unknown or the caller may not.
