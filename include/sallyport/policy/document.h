@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sallyport/model/address.h"
+#include "sallyport/model/principal.h"
 
 namespace sallyport::policy {
 
@@ -50,17 +51,28 @@ struct ExecWorkload {
   Place where;
 };
 
-/// `cgroup: /path`: that cgroup below the cgroup2 root, and what is under it.
-struct CgroupWorkload {
-  std::string path;  ///< begins with "/", no "..", no trailing "/"
+/// One thing that a `workload` asks for: `namespace: [bots, bots-*]`, `labels: {app: web}`.
+struct WorkloadFact {
+  std::string name;                 ///< "namespace", "labels.app", "cgroup"
+  std::vector<std::string> any_of;  ///< patterns as written
+  std::string_view source;          ///< who tells the fact: "the cgroup", "the runtime", "a token"
+};
+
+/// An element of `workload` but `exec`: all of its facts must hold.
+struct WorkloadSelector {
+  model::WorkloadKind kind = model::WorkloadKind::other;  ///< other: `cgroup: /path` and what is under it
+  std::vector<WorkloadFact> facts;
   Place where;
+
+  /// "docker {name: [web], labels.app: [a, b]}", "cgroup /bots.slice"
+  std::string to_string() const;
 };
 
 struct Agent {
   std::string name;
   std::string owner;
   std::vector<ExecWorkload> exec;
-  std::vector<CgroupWorkload> cgroups;
+  std::vector<WorkloadSelector> workloads;
   Loopback loopback = Loopback::local;
   Level min_level = Level::enforce;
   Place where;
@@ -102,7 +114,7 @@ struct Target {
   /// Default: scram-sha-256 with a credential or verifier, else none (the agent's own password passes through).
   AuthMethod auth_min = AuthMethod::none;
   std::string catalogue_credential_file;  ///< "user:password" of the catalogue's side connection; empty: none
-  std::vector<std::string> masks;  ///< names of Masks that apply to everybody
+  std::vector<std::string> masks;         ///< names of Masks that apply to everybody
   uint32_t record_rows_max = 0;
   Place where;
 };
