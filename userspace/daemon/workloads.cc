@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "sallyport/base/log.h"
+#include "sallyport/identity/cgroup_facts.h"
 
 namespace sallyport::daemon {
 namespace {
@@ -156,7 +157,8 @@ void Workloads::enrol_named_cgroups() {
   if (!facts) return;
   std::map<std::string, std::string> wanted;  // path -> agent
   for (const policy::Agent& agent : facts->policy->agents())
-    for (const policy::CgroupWorkload& cgroup : agent.cgroups) wanted[cgroup.path] = agent.name;
+    for (const policy::WorkloadSelector& selector : agent.workloads)
+      if (selector.kind == model::WorkloadKind::other) wanted[selector.facts[0].any_of[0]] = agent.name;
   for (const Workload& workload : list()) {
     if (workload.by_exec) continue;
     auto still = wanted.find(workload.cgroup_path);
@@ -220,7 +222,9 @@ bool Workloads::governs(const std::string& cgroup_path) const {
   for (const Workload& workload : list())
     if (below(workload.cgroup_path)) return true;
   const auto facts = policy_.facts();
-  return facts && facts->policy->agent_for_cgroup(cgroup_path) != nullptr;
+  model::Workload workload;
+  workload.cgroup = identity::read_cgroup_path(cgroup_path);
+  return facts && !facts->policy->match_workload(workload).empty();
 }
 
 }  // namespace sallyport::daemon

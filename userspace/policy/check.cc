@@ -65,11 +65,10 @@ void check_same_host(const Target& first, const HostPattern& first_host, const T
 
 /// Two agents must not be told by the same workload, nor two targets be one.
 void check_ambiguity(const Documents& documents, Findings& findings) {
-  ByName exec, cgroups;
-  for (const Agent& agent : documents.agents) {
+  ByName exec;
+  for (const Agent& agent : documents.agents)
     for (const ExecWorkload& w : agent.exec) add_unique(exec, w.name, w.where, "workload exec", findings);
-    for (const CgroupWorkload& w : agent.cgroups) add_unique(cgroups, w.path, w.where, "workload cgroup", findings);
-  }
+  check_workloads(documents.agents, findings);
   using Listed = std::vector<std::pair<const Target*, const HostPattern*>>;
   std::map<std::tuple<std::string_view, model::Prefix, uint16_t>, Listed> hosts;
   for (const ParsedTarget& parsed : documents.targets) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "match_sql.h"
+#include "match_workload.h"
 #include "sallyport/policy/policy.h"
 
 namespace sallyport::policy {
@@ -111,6 +112,7 @@ struct Compiled {
   std::vector<Target> targets;            ///< by name
   std::vector<TargetRules> target_rules;  ///< parallel to targets
   std::vector<Mask> masks;
+  WorkloadIndex workloads;                                 ///< of `agents`
   std::vector<MaskKey> keys;                               ///< by name
   std::vector<std::unique_ptr<Entitlement>> entitlements;  ///< by name
   std::vector<std::unique_ptr<Scope>> scopes;

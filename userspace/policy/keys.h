@@ -17,7 +17,10 @@ inline constexpr std::array<Word, 1> kMetadata = {"name"};
 
 inline constexpr std::array<Word, 5> kAgent = {"workload", "token", "owner", "loopback", "minLevel"};
 inline constexpr std::array<Word, 4> kToken = {"issuer", "subject", "claims", "file"};
-inline constexpr std::array<Word, 2> kWorkload = {"exec", "cgroup"};
+inline constexpr std::array<Word, 6> kWorkload = {"exec", "cgroup", "kubernetes", "docker", "podman", "systemd"};
+inline constexpr std::array<Word, 6> kKubernetes = {"namespace", "pod", "uid", "qos", "labels", "serviceAccount"};
+inline constexpr std::array<Word, 5> kContainer = {"name", "image", "labels", "id", "user"};  // docker, podman
+inline constexpr std::array<Word, 3> kSystemd = {"unit", "slice", "user"};
 inline constexpr std::array<Word, 2> kExec = {"name", "users"};
 inline constexpr std::array<Word, 2> kLoopback = {"local", "divert"};
 inline constexpr std::array<Word, 3> kLevels = {"observe", "guarded", "enforce"};

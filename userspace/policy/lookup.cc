@@ -90,17 +90,12 @@ Result<const Agent*> Policy::agent_for_exec(std::string_view name, std::string_v
               known.empty() ? "the policy has no exec workload" : meant(name, known));
 }
 
-const Agent* Policy::agent_for_cgroup(std::string_view path) const {
-  const Agent* best = nullptr;
-  size_t length = 0;
-  for (const Agent& agent : compiled_->agents) {
-    for (const CgroupWorkload& workload : agent.cgroups) {
-      const std::string_view mine = workload.path;
-      const bool inside = path.starts_with(mine) && (path.size() == mine.size() || path[mine.size()] == '/');
-      if (inside && mine.size() > length) best = &agent, length = mine.size();
-    }
-  }
-  return best;
+std::vector<WorkloadMatch> Policy::match_workload(const model::Workload& workload) const {
+  return compiled_->workloads.match(workload);
+}
+
+std::vector<WorkloadMismatch> Policy::mismatches(const Agent& agent, const model::Workload& workload) const {
+  return policy::mismatches(agent, workload);
 }
 
 std::vector<std::string> Policy::host_names() const {

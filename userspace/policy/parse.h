@@ -40,6 +40,8 @@ struct Documents {
 /// One document of any kind, added to `out` even when parts of it are wrong, so that names it defines are known.
 void parse_document(const Node& node, Reader& reader, Documents& out);
 
+/// What stands under `workload:` of an Agent.
+void parse_workload(const Node& node, Agent& agent, Reader& reader);
 void parse_agent(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_target(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_mask(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sallyport/model/address.h"
+#include "sallyport/model/principal.h"
 
 namespace sallyport::policy {
 
@@ -51,10 +52,21 @@ struct ExecWorkload {
   Place where;
 };
 
-/// `cgroup: /path`: that cgroup below the cgroup2 root, and what is under it.
-struct CgroupWorkload {
-  std::string path;  ///< begins with "/", no "..", no trailing "/"
+/// One thing that a `workload` asks for: `namespace: [bots, bots-*]`, `labels: {app: web}`.
+struct WorkloadFact {
+  std::string name;                 ///< "namespace", "labels.app", "cgroup"
+  std::vector<std::string> any_of;  ///< patterns as written
+  std::string_view source;          ///< who tells the fact: "the cgroup", "the runtime", "a token"
+};
+
+/// An element of `workload` but `exec`: all of its facts must hold.
+struct WorkloadSelector {
+  model::WorkloadKind kind = model::WorkloadKind::other;  ///< other: `cgroup: /path` and what is under it
+  std::vector<WorkloadFact> facts;
   Place where;
+
+  /// "docker {name: [web], labels.app: [a, b]}", "cgroup /bots.slice"
+  std::string to_string() const;
 };
 
 /// Who signs tokens and how its keys are found.
@@ -90,7 +102,7 @@ struct Agent {
   std::string name;
   std::string owner;
   std::vector<ExecWorkload> exec;
-  std::vector<CgroupWorkload> cgroups;
+  std::vector<WorkloadSelector> workloads;
   Loopback loopback = Loopback::local;
   Level min_level = Level::enforce;
   std::optional<AgentToken> token;  ///< nothing: the cgroup alone says who it is
