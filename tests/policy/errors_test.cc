@@ -120,8 +120,8 @@ TEST(Errors, Agents) {
           {"spec: {workload: [{exec: x}], loopback: true}",
            "4:41: error: loopback cannot be `true`; known: local, divert"},
           {"spec: {workload: [{exec: x}], owner: }", "4:31: error: owner is nothing, not a text"},
-          {"spec: {workload: [{exec: x}], token: {issuer: corp}}",
-           "4:31: error: unknown key `token` in spec of an Agent; known: workload, owner, loopback, minLevel"},
+          {"spec: {workload: [{exec: x}], tokens: {issuer: corp}}",
+           "4:31: error: unknown key `tokens` in spec of an Agent; did you mean `token`?"},
       });
 }
 

@@ -118,18 +118,18 @@ TEST(Token, WhatIsWrongIsSaidWhereItStands) {
     const char *token, *finding;
   } agents[] = {
       {"{issuer: corp}",
-       "p:4:38: error: token has neither `subject` nor `claims`: whoever the issuer signs for would do; name the "
+       "p:4:40: error: token has neither `subject` nor `claims`: whoever the issuer signs for would do; name the "
        "subject; write subject: \"**\" if that is meant\n"},
-      {"{issuer: crop, subject: a}", "p:4:47: error: no Issuer is named `crop`; did you mean `corp`?\n"},
+      {"{issuer: crop, subject: a}", "p:4:49: error: no Issuer is named `crop`; did you mean `corp`?\n"},
       {"{issuer: corp, subjct: a, claims: {a: b}}",
-       "p:4:53: error: unknown key `subjct` in token; did you mean `subject`?\n"},
-      {"{subject: a}", "p:4:38: error: token lacks `issuer`\n"},
+       "p:4:55: error: unknown key `subjct` in token; did you mean `subject`?\n"},
+      {"{subject: a}", "p:4:40: error: token lacks `issuer`\n"},
       {"{issuer: corp, subject: \"a**\"}",
-       "p:4:62: error: token.subject: `a**`: `**` stands alone between colons and slashes; write it as in "
+       "p:4:64: error: token.subject: `a**`: `**` stands alone between colons and slashes; write it as in "
        "`system:serviceaccount:bots:billing-*`\n"},
       {"{issuer: corp, subject: a, file: tokens/x}",
-       "p:4:71: error: token.file is `tokens/x`, not an absolute path; begin it with `/`\n"},
-      {"{issuer: corp, claims: {}}", "p:4:61: error: claims is an empty map; leave the key out, or fill it\n"},
+       "p:4:73: error: token.file is `tokens/x`, not an absolute path; begin it with `/`\n"},
+      {"{issuer: corp, claims: {}}", "p:4:63: error: claims is an empty map; leave the key out, or fill it\n"},
   };
   for (const auto& row : agents) EXPECT_EQ(findings(agent_with(row.token) + kIssuer), row.finding) << row.token;
   const struct {
@@ -141,8 +141,8 @@ TEST(Token, WhatIsWrongIsSaidWhereItStands) {
        "p:5:13: error: url is `http://a`, where no keys can be asked for; write https://HOST[/PATH], or name a file of "
        "keys with `jwks`\n"},
       {"url: \"https://a\", audience: a, algorithms: [HS256]",
-       "p:5:56: error: algorithms cannot be `HS256`; did you mean `ES256`?\n"},
-      {"url: \"https://a\", audience: a, skew: 10m", "p:5:49: error: skew is more than 300s; set the clocks instead\n"},
+       "p:5:52: error: algorithms cannot be `HS256`; did you mean `RS256`?\n"},
+      {"url: \"https://a\", audience: a, skew: 10m", "p:5:45: error: skew is more than 300s; set the clocks instead\n"},
       {"url: a, audience: a, jwks: /k, ca: /c",
        "p:5:43: error: `ca` is for keys that are asked for, and `jwks` names a file; leave one of them out\n"},
   };

@@ -107,6 +107,7 @@ void Parser::add_exec() {
                        "sallyport exec --agent billing-bot -- psql -h db.internal invoices",
                        [this] { return run_exec(common_, exec_); });
   verb.add_option("--agent", exec_.agent, "name in policy")->required();
+  verb.add_option("--token-file", exec_.token_file, "where its token is, if policy asks for one");
   verb.add_flag("--allow-root", exec_.allow_root, "as uid 0: it keeps the machine's files and other users' names");
 }
 

@@ -23,6 +23,7 @@ struct Common {
 
 struct ExecArguments {
   std::string agent;
+  std::string token_file;
   bool allow_root = false;
   std::vector<std::string> command;
 };

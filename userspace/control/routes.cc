@@ -92,6 +92,10 @@ HttpAnswer exec(Call& call) {
   ExecRequest request{body["agent"].get<std::string>()};
   for (const auto& [key, value] : body.items()) {
     if (key == "agent") continue;
+    if (key == "token_file" && value.is_string() && value.get_ref<const std::string&>().starts_with('/')) {
+      request.token_file = value.get<std::string>();
+      continue;
+    }
     if (key != "map_identity" || !value.is_boolean())
       return error_answer(400, {fmt::format("`{}` is not understood", printable(key)), ""});
     request.map_identity = value.get<bool>();

@@ -12,6 +12,22 @@ namespace sallyport::daemon {
 
 using nlohmann::json;
 
+namespace {
+
+/// Null: none is asked for.
+json token_json(const flow::Standing& standing) {
+  using Is = flow::Standing::Is;
+  if (standing.is == Is::pending) return {{"state", "pending"}};
+  if (standing.is == Is::refused) return {{"state", "refused"}, {"why", standing.why}};
+  if (standing.token.issuer.empty()) return nullptr;
+  return {{"state", "proven"},
+          {"issuer", standing.token.issuer},
+          {"subject", standing.token.subject},
+          {"expires", format_time(standing.token.expires_wall_ns)}};
+}
+
+}  // namespace
+
 json ControlHandler::status() {
   json counters = json::object();
   for (const kernel::Counter& counter : kernel_.counters()) counters[counter.name] = counter.value;
@@ -24,6 +40,7 @@ json ControlHandler::status() {
           {"workloads", workloads_.list().size()},
           {"flows", registry_.count()},
           {"catalogues", catalogues()},
+          {"issuers", issuers()},
           {"records", record_directory_},
           {"record_error", record_error()},
           {"kernel", std::move(counters)}};
@@ -72,6 +89,16 @@ json ControlHandler::catalogues() {
   return out;
 }
 
+json ControlHandler::issuers() {
+  json out = json::array();
+  for (const edges::IssuerStatus& issuer : tokens_.issuers())
+    out.push_back({{"issuer", issuer.name},
+                   {"keys", issuer.keys},
+                   {"fetched", issuer.fetched_wall_ns == 0 ? "" : format_time(issuer.fetched_wall_ns)},
+                   {"error", issuer.trouble}});
+  return out;
+}
+
 json ControlHandler::agents() {
   json out = json::array();
   const auto facts = policy_.facts();
@@ -81,7 +108,9 @@ json ControlHandler::agents() {
     json workloads = json::array();
     for (const Workload& workload : workloads_.list())
       if (workload.agent == name)
-        workloads.push_back({{"workload", workload.recognised_as}, {"cgroup", workload.cgroup_path}});
+        workloads.push_back({{"workload", workload.recognised_as},
+                             {"cgroup", workload.cgroup_path},
+                             {"token", token_json(*tokens_.standing(workload.cgroup_id))}});
     out.push_back({{"name", name},
                    {"owner", agent ? agent->owner : ""},
                    {"in_policy", agent != nullptr},

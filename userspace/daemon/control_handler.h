@@ -17,11 +17,12 @@ namespace sallyport::daemon {
 class ControlHandler final : public control::Handler {
  public:
   /// All outlive this. `record_directory`: where the sessions are.
-  ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, Workloads& workloads, node::FlowRegistry& registry,
-                 const node::Catalogues& catalogues, RecordHealth& record_health, kernel::LevelReport level,
-                 std::string record_directory)
+  ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, const Tokens& tokens, Workloads& workloads,
+                 node::FlowRegistry& registry, const node::Catalogues& catalogues, RecordHealth& record_health,
+                 kernel::LevelReport level, std::string record_directory)
       : kernel_(kernel),
         policy_(policy),
+        tokens_(tokens),
         workloads_(workloads),
         registry_(registry),
         catalogues_(catalogues),
@@ -44,10 +45,12 @@ class ControlHandler final : public control::Handler {
 
  private:
   nlohmann::json catalogues();
+  nlohmann::json issuers();
   std::string record_error() const;
 
   kernel::Kernel& kernel_;
   PolicyStore& policy_;
+  const Tokens& tokens_;
   Workloads& workloads_;
   node::FlowRegistry& registry_;
   const node::Catalogues& catalogues_;

@@ -61,6 +61,7 @@ class Node {
   Result<> open_kernel();
   Result<> start_workers();
   void tell_workers();
+  void tell_flows_of(uint64_t cgroup_id);
   void serve_listener(int token, UniqueFd fd);
   bool post(model::FlowId flow, flow::Answered answered);
 
@@ -76,6 +77,7 @@ class Node {
   std::unique_ptr<node::CertificateAuthority> authority_;
   std::unique_ptr<PolicyStore> policy_;
   node::Catalogues catalogues_;
+  std::unique_ptr<Tokens> tokens_;
   std::unique_ptr<FlowServices> services_;
   std::unique_ptr<edges::SideConnections> side_connections_;
   std::unique_ptr<NodeParts> parts_;
@@ -97,7 +99,9 @@ Result<> Node::start() {
   authority_ = std::move(*authority);
 
   policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { tell_workers(); });
-  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, limits_, catalogues_, host_name());
+  tokens_ = std::make_unique<Tokens>(*policy_, kernel_->cgroup_root(), [this](uint64_t id) { tell_flows_of(id); });
+  services_ =
+      std::make_unique<FlowServices>(*policy_, *tokens_, registry_, cancel_keys_, limits_, catalogues_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
   auto side = edges::SideConnections::start(
       catalogues_, [this](const std::string& file) { return services_->credentials().find(file); });
@@ -107,8 +111,8 @@ Result<> Node::start() {
                              record_health_});
   if (auto started = start_workers(); !started) return started;
 
-  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, catalogues_, record_health_,
-                                              level_, options_.state_dir + "/records");
+  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *tokens_, *workloads_, registry_, catalogues_,
+                                              record_health_, level_, options_.state_dir + "/records");
   control::ServerOptions server{.roles = options_.roles};
   server.socket_path = options_.control_socket.empty() ? options_.run_dir + "/control.sock" : options_.control_socket;
   auto serving = control::Server::start(server, *handler_);
@@ -134,7 +138,7 @@ Result<> Node::open_kernel() {
 
 Result<> Node::start_workers() {
   const unsigned wanted = options_.workers != 0 ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
-  workloads_ = std::make_unique<Workloads>(*kernel_, *policy_, level_.level,
+  workloads_ = std::make_unique<Workloads>(*kernel_, *policy_, *tokens_, level_.level,
                                            [this](int token, UniqueFd fd) { serve_listener(token, std::move(fd)); });
   parts_->workloads = workloads_.get();
   for (unsigned index = 0; index < wanted; ++index) {
@@ -163,8 +167,18 @@ Node::~Node() {
 }
 
 void Node::tell_workers() {
+  if (tokens_) tokens_->policy_changed();
   std::lock_guard lock(workers_mutex_);
   for (const auto& worker : workers_) worker->worker().post_all(flow::Changed{});
+}
+
+/// A workload's token is another one, or none any more.
+void Node::tell_flows_of(uint64_t cgroup_id) {
+  for (const node::LiveFlow& flow : registry_.list()) {
+    if (flow.principal.cgroup_id != cgroup_id) continue;
+    std::lock_guard lock(workers_mutex_);
+    if (flow.worker < workers_.size()) workers_[flow.worker]->worker().post(flow.flow, flow::Changed{});
+  }
 }
 
 void Node::serve_listener(int token, UniqueFd fd) {

@@ -8,6 +8,7 @@
 
 #include <fstream>
 
+#include "daemon/token_note.h"
 #include "sallyport/base/log.h"
 #include "sallyport/identity/cgroup_facts.h"
 
@@ -34,10 +35,21 @@ kernel::Level level_of(policy::Level level) {
   return kernel::Level::enforce;
 }
 
+/// What cannot end well is said before the command starts.
+Result<> check_token_file(const policy::Agent& agent, const control::ExecRequest& request) {
+  if (!agent.token && !request.token_file.empty())
+    return fail(fmt::format("Agent {} asks for no token", agent.name), "leave --token-file out");
+  if (agent.token && agent.token->file.empty() && request.token_file.empty())
+    return fail(fmt::format("Agent {} asks for a token, and nobody says where it is", agent.name),
+                "say --token-file FILE, or write file: /path in the Agent's token");
+  return {};
+}
+
 }  // namespace
 
-Workloads::Workloads(kernel::Kernel& kernel, PolicyStore& policy, kernel::Level level, ServeListener serve)
-    : kernel_(kernel), policy_(policy), level_(level), serve_(std::move(serve)) {}
+Workloads::Workloads(kernel::Kernel& kernel, PolicyStore& policy, Tokens& tokens, kernel::Level level,
+                     ServeListener serve)
+    : kernel_(kernel), policy_(policy), tokens_(tokens), level_(level), serve_(std::move(serve)) {}
 
 Result<> Workloads::start() {
   if (auto own = namespace_of(0); !own) return std::unexpected(own.error());
@@ -47,12 +59,16 @@ Result<> Workloads::start() {
   for (const launch::Scope& scope : scopes_->list()) {
     auto place = namespace_of(any_process(absolute(scope.path)));
     if (!place) return std::unexpected(place.error());
-    auto again = enrol({.agent = scope.agent,
-                        .recognised_as = "exec:" + scope.agent,
-                        .cgroup_path = scope.path,
-                        .cgroup_id = scope.id,
-                        .by_exec = true},
-                       **place);
+    Workload known{.agent = scope.agent,
+                   .recognised_as = "exec:" + scope.agent,
+                   .cgroup_path = scope.path,
+                   .cgroup_id = scope.id,
+                   .by_exec = true};
+    if (auto note = read_token_note(absolute(scope.path))) {
+      known.token_file = std::move(note->file);
+      known.token_user = std::move(note->user);
+    }
+    auto again = enrol(std::move(known), **place);
     if (!again) spdlog::warn("scope {} of the daemon before: {}", scope.path, again.error().what);
   }
   enrol_named_cgroups();
@@ -99,6 +115,13 @@ Result<Workload> Workloads::enrol(Workload workload, const Namespace& place) {
   if (!enrolled) return std::unexpected(enrolled.error());
   workload.cgroup_id = enrolled->cgroup_id;
   workload.listener = place.token;
+  // Before anybody can find it: no flow may be asked about that nobody watches.
+  tokens_.watch({.cgroup_id = workload.cgroup_id,
+                 .agent = workload.agent,
+                 .recognised_as = workload.recognised_as,
+                 .cgroup_path = workload.cgroup_path,
+                 .file = workload.token_file,
+                 .user = workload.token_user});
   std::lock_guard lock(mutex_);
   return workloads_[workload.cgroup_id] = std::move(workload);
 }
@@ -118,6 +141,7 @@ Result<control::ExecGrant> Workloads::place(const control::Peer& peer, const con
   auto agent = facts->policy->agent_for_exec(request.agent, peer.user, peer.uid);
   if (!agent) return std::unexpected(agent.error());
   if (auto reached = check_level(**agent); !reached) return std::unexpected(reached.error());
+  if (auto can = check_token_file(**agent, request); !can) return std::unexpected(can.error());
   std::lock_guard one(placing_);
   auto place = namespace_of(peer.pid);
   if (!place) return std::unexpected(place.error());
@@ -126,11 +150,17 @@ Result<control::ExecGrant> Workloads::place(const control::Peer& peer, const con
     if (auto mapped = launch::map_identity(subject); !mapped) return std::unexpected(mapped.error());
   auto scope = scopes_->make((*agent)->name);
   if (!scope) return std::unexpected(scope.error());
+  const edges::FileUser user{peer.uid, peer.gid, peer.groups};
+  if (!request.token_file.empty())
+    if (auto noted = write_token_note(absolute(scope->path), {request.token_file, user}); !noted)
+      return std::unexpected(noted.error());
   auto workload = enrol({.agent = (*agent)->name,
                          .recognised_as = "exec:" + request.agent,
                          .cgroup_path = scope->path,
                          .cgroup_id = scope->id,
-                         .by_exec = true},
+                         .by_exec = true,
+                         .token_file = request.token_file,
+                         .token_user = user},
                         **place);
   if (!workload) return std::unexpected(workload.error());
   if (auto admitted = scopes_->admit(*scope, subject); !admitted) return std::unexpected(admitted.error());
@@ -145,6 +175,7 @@ Result<control::ExecGrant> Workloads::place(const control::Peer& peer, const con
 void Workloads::sweep() {
   scopes_->sweep([this](const launch::Scope& scope) {
     if (auto gone = kernel_.withdraw(scope.id); !gone) spdlog::warn("withdraw {}: {}", scope.path, gone.error().what);
+    tokens_.forget(scope.id);
     std::lock_guard lock(mutex_);
     workloads_.erase(scope.id);
   });
@@ -169,6 +200,7 @@ void Workloads::enrol_named_cgroups() {
       wanted.erase(still);
     } else if (!there) {
       (void)kernel_.withdraw(workload.cgroup_id);
+      tokens_.forget(workload.cgroup_id);
       std::lock_guard lock(mutex_);
       workloads_.erase(workload.cgroup_id);
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/policy_store.h"
+#include "daemon/tokens.h"
 #include "sallyport/control/api.h"
 #include "sallyport/kernel/kernel.h"
 #include "sallyport/launch/scopes.h"
@@ -24,6 +25,8 @@ struct Workload {
   uint64_t cgroup_id = 0;
   int listener = 0;  ///< token of the listener it is diverted to
   bool by_exec = false;
+  std::string token_file;                     ///< of `exec --token-file`, or empty
+  std::optional<edges::FileUser> token_user;  ///< who named it
 };
 
 /// A listener that is to be served by every worker; the descriptors are duplicates to keep.
@@ -31,8 +34,8 @@ using ServeListener = std::function<void(int token, UniqueFd fd)>;
 
 class Workloads {
  public:
-  /// `kernel`, `policy` outlive this. `level` is what self_test() found.
-  Workloads(kernel::Kernel& kernel, PolicyStore& policy, kernel::Level level, ServeListener serve);
+  /// `kernel`, `policy`, `tokens` outlive this. `level` is what self_test() found.
+  Workloads(kernel::Kernel& kernel, PolicyStore& policy, Tokens& tokens, kernel::Level level, ServeListener serve);
 
   /// Listens in the daemon's own network namespace, takes over the scopes of a daemon before us, and
   /// enrols what policy names.
@@ -68,6 +71,7 @@ class Workloads {
 
   kernel::Kernel& kernel_;
   PolicyStore& policy_;
+  Tokens& tokens_;
   const kernel::Level level_;
   const ServeListener serve_;
   std::optional<launch::Scopes> scopes_;

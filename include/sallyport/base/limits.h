@@ -137,6 +137,9 @@ inline constexpr int64_t kJwksRetryMs = 5'000;            ///< after a failure; 
 inline constexpr int64_t kJwksRetryMaxMs = 300'000;
 inline constexpr size_t kJwksUnknownKeysMax = 256;        ///< key ids an issuer was asked for in vain, remembered
 inline constexpr int64_t kJwksFilePollMs = 1'000;
+inline constexpr int64_t kTokenWaitMs = 5'000;  ///< a new flow for the first token of its workload
+inline constexpr int64_t kTokenPollMs = 500;    ///< between two looks at a workload's token
+inline constexpr size_t kTokenThreads = 4;      ///< that look
 inline constexpr int64_t kTokenReadTimeoutMs = 2'000;     ///< a file of a workload, open to last byte
 inline constexpr size_t kTokenReadersMax = 16;            ///< reads at a time, those that hang included
 
