@@ -128,7 +128,6 @@ void Tokens::policy_changed() {
   std::vector<edges::IssuerSource> sources;
   for (const policy::Issuer& issuer : facts->policy->issuers())
     sources.push_back({issuer.name, issuer.url, issuer.jwks_file, issuer.ca_file, issuer.keep_ns});
-  keys_.set_issuers(sources);
   {
     std::lock_guard lock(mutex_);
     for (auto& [id, entry] : entries_) {
@@ -140,6 +139,8 @@ void Tokens::policy_changed() {
       entry.since_ms = now_ms();
     }
   }
+  // May wait for a thread that asks an issuer: the standings are right before.
+  keys_.set_issuers(sources);
   look_at_all();
 }
 
@@ -190,10 +191,16 @@ void Tokens::store(uint64_t cgroup_id, const Entry& before, Found found) {
     std::lock_guard lock(mutex_);
     const auto entry = entries_.find(cgroup_id);
     if (entry == entries_.end()) return;
-    if (same(*entry->second.standing, *found.standing)) found.standing = entry->second.standing;
-    entry->second.good = std::move(found.good);
-    if (entry->second.standing == found.standing) return;
-    entry->second.standing = found.standing;
+    // Judged by what is no longer so: policy_changed() has it looked at again.
+    const auto facts = policy_.facts();
+    if (facts && facts->epoch != found.epoch) return;
+    Entry& kept = entry->second;
+    if (same(*kept.standing, *found.standing)) found.standing = kept.standing;
+    kept.good = std::move(found.good);
+    kept.good_epoch = found.epoch;
+    kept.good_keys = std::move(found.keys);
+    if (kept.standing == found.standing) return;
+    kept.standing = found.standing;
   }
   const TokenHolder& holder = before.holder;
   if (found.standing->is == Standing::Is::refused)
@@ -209,24 +216,45 @@ void Tokens::store(uint64_t cgroup_id, const Entry& before, Found found) {
 Tokens::Found Tokens::look(const Entry& entry, int64_t now) {
   const auto facts = policy_.facts();
   const policy::Agent* agent = facts ? facts->policy->find_agent(entry.holder.agent) : nullptr;
-  if (!agent || !agent->token) return {not_asked(), {}};
-  const policy::Issuer* issuer = facts->policy->find_issuer(agent->token->issuer);
-  if (!issuer) return {refused({Fault::issuer, "its Issuer is in policy no longer"}), {}};
+  Found out;
+  out.standing = not_asked();
+  if (facts) out.epoch = facts->epoch;
+  if (!agent || !agent->token) return out;
+  out.good = entry.good;
+  // Before the look: keys that come meanwhile are looked at again.
+  if (const auto keys = keys_.keys(agent->token->issuer)) out.keys = *keys;
+  out.standing = judge(entry, *facts, *agent, now, out.good);
+  return out;
+}
+
+/// `good`: the token that proved the workload last; then the one that does now, or none.
+std::shared_ptr<const Standing> Tokens::judge(const Entry& entry, const flow::Facts& facts, const policy::Agent& agent,
+                                              int64_t now, Secret& good) {
+  const policy::Policy& policy = *facts.policy;
+  const policy::Issuer* issuer = policy.find_issuer(agent.token->issuer);
+  if (!issuer) return refused({Fault::issuer, "its Issuer is in policy no longer"});
   const int64_t wall_ns = read_clocks().wall_ns;
-  auto text = read(entry, *agent->token);
-  auto token = text ? check(*text, entry, *facts->policy, *agent, *issuer, wall_ns)
+  auto text = read(entry, *agent.token);
+  const auto keys = keys_.keys(issuer->name);
+  const bool as_before = text && text->equals(good.reveal()) && entry.standing->is == Standing::Is::proven &&
+                         facts.epoch == entry.good_epoch && keys && *keys == entry.good_keys &&
+                         wall_ns < entry.standing->until_wall_ns;
+  if (as_before) return entry.standing;
+  auto token = text ? check(*text, entry, policy, agent, *issuer, wall_ns)
                     : identity::Checked<model::Token>(std::unexpected(text.error()));
-  if (token) return {proven(*token), std::move(*text)};
+  if (token) {
+    good = std::move(*text);
+    return proven(*token);
+  }
   const Fault fault = token.error().fault;
   const bool may_come = fault == Fault::missing || fault == Fault::key || fault == Fault::keys;
   // A file that is being replaced, or a new key that is on its way, ends nothing that the token before still proves.
-  if (may_come && !entry.good.empty())
-    if (auto before = check(entry.good, entry, *facts->policy, *agent, *issuer, wall_ns))
-      return {proven(*before), entry.good};
+  if (may_come && !good.empty())
+    if (auto before = check(good, entry, policy, agent, *issuer, wall_ns)) return proven(*before);
+  good = Secret();
   // At the start a flow waits for it; limits::kTokenWaitMs is how long.
-  if (may_come && entry.standing->is == Standing::Is::pending && now < entry.since_ms + limits::kTokenWaitMs)
-    return {pending(), {}};
-  return {refused(token.error()), {}};
+  const bool early = entry.standing->is == Standing::Is::pending && now < entry.since_ms + limits::kTokenWaitMs;
+  return may_come && early ? pending() : refused(token.error());
 }
 
 identity::Checked<Secret> Tokens::read(const Entry& entry, const policy::AgentToken& asked) {

@@ -55,19 +55,25 @@ class Tokens {
     TokenHolder holder;
     std::string pod_uid;  ///< of its cgroup; empty: it is in no pod
     std::shared_ptr<const flow::Standing> standing;
-    Secret good;           ///< the token that proved it last
-    int64_t since_ms = 0;  ///< when it was first looked for, under this policy
+    Secret good;                                      ///< the token that proved it last
+    uint64_t good_epoch = 0;                          ///< of the facts it was judged by
+    std::shared_ptr<const identity::Jwks> good_keys;  ///< and the keys
+    int64_t since_ms = 0;                             ///< when it was first looked for, under this policy
     int64_t next_ms = 0;
   };
   /// What one look found.
   struct Found {
     std::shared_ptr<const flow::Standing> standing;
     Secret good;
+    uint64_t epoch = 0;
+    std::shared_ptr<const identity::Jwks> keys;
   };
 
   void run();
   void look_at_all();
   Found look(const Entry& entry, int64_t now_ms);
+  std::shared_ptr<const flow::Standing> judge(const Entry& entry, const flow::Facts& facts, const policy::Agent& agent,
+                                              int64_t now_ms, Secret& good);
   void store(uint64_t cgroup_id, const Entry& before, Found found);
   identity::Checked<Secret> read(const Entry& entry, const policy::AgentToken& asked);
   identity::Checked<model::Token> check(const Secret& text, const Entry& entry, const policy::Policy& policy,
