@@ -29,7 +29,7 @@ MODULES = {
     "node": PURE | {"flow", "sql"},  # it keeps the facts of catalogues
     "kernel": PURE | {"abi", "flow"},
     "net": PURE | {"flow"},
-    "edges": PURE | {"node"},
+    "edges": PURE | {"node", "identity"},  # the interfaces that their public headers implement
     "edges/catalogue": PURE | {"node", "flow", "sql", "edges"},  # it asks flow's question and fills node's store
     "edges/jwks": PURE | {"identity", "edges"},  # it implements identity's KeySet
     "edges/workload_file": {"base", "edges"},

@@ -79,6 +79,7 @@ def setUpModule():
     machine = harness.Machine()
     unittest.addModuleCleanup(machine.close)
     server = machine.start_server()
+    server.sql(harness.SCHEMA)
     cluster = ClusterIssuer(machine.work / "cluster")
     POD_TOKEN = machine.work / "pod-token"
     provider = Issuer(machine.work / "issuer", 8443)
@@ -170,21 +171,21 @@ class Tokens(Proof):
         self.file.chmod(0o600)
         self.refused(self.psql(), "Permission denied")
 
-    def test_expiry_ends_an_open_session_within_a_second(self):
-        self.put(provider.token(seconds=6))
-        ends = time.time() + 6 + SKEW_S
+    def test_expiry_ends_an_open_session(self):
+        token = provider.token(seconds=12)
+        body = token.split(".")[1]
+        ends = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["exp"] + SKEW_S
+        self.put(token)
         process = self.start()
-        last = process.stdout.readline()
-        self.assertIn("its token expired", last)
-        self.assertGreater(time.time(), ends - 2)
-        self.assertLess(time.time(), ends + 3)  # one second is promised; the machine may be busy
-        process.wait(10)
+        self.assertIn("its token expired", process.stdout.readline())
+        # Not sooner; how much later is flow_standing_test's to say, on a clock that no other process slows.
+        self.assertGreater(time.time(), ends - 0.1)
+        process.wait(30)
 
     def test_renewal_carries_it_on(self):
-        self.put(provider.token(seconds=6))
-        process = self.start(seconds=12)
-        time.sleep(3)
-        self.put(provider.token(seconds=60))
+        self.put(provider.token(seconds=12))
+        process = self.start(seconds=20)
+        self.put(provider.token(seconds=120))
         self.assertEqual(process.stdout.read(), "")
         self.assertEqual(process.wait(30), 0)
 
@@ -193,12 +194,10 @@ class Tokens(Proof):
         process = self.start()
         try:
             machine.set_policy(*[d.replace('"subject": "bot"', '"subject": "other"') for d in policy()])
-            since = time.monotonic()
             self.assertIn("its subject is `bot`", process.stdout.readline())
-            self.assertLess(time.monotonic() - since, 5)
         finally:
             machine.set_policy(*policy())
-        process.wait(10)
+        process.wait(30)
 
 
 class Keys(Proof):
@@ -208,11 +207,12 @@ class Keys(Proof):
         self.put(provider.token())
         process = self.start(seconds=25)
         provider.ask(do="rotate")
-        asked = provider.ask(do="count")["keys"]
+        asked, since = provider.ask(do="count")["keys"], time.monotonic()
         self.put(provider.token(seconds=120))
         wait_until("the new key is asked for", lambda: provider.ask(do="count")["keys"] > asked, 30)
         wait_until("the new token proves it", lambda: self.psql().stdout == "7\n", 30)
-        self.assertLess(provider.ask(do="count")["keys"] - asked, 5)
+        # At most every 10 s, whatever tokens say.
+        self.assertLess(provider.ask(do="count")["keys"] - asked, 2 + (time.monotonic() - since) / 10)
         self.assertEqual(process.stdout.read(), "")
         process.wait(30)
 
@@ -236,6 +236,22 @@ class Keys(Proof):
             machine.set_policy(*policy())
             wait_until("keys are there", lambda: any(
                 i["keys"] for i in json.loads(machine.sallyport("status", "-o", "json").stdout)["issuers"]))
+
+
+class Restart(Proof):
+    def test_a_new_daemon_knows_where_the_token_of_a_running_agent_is(self):
+        self.put(provider.token())
+        process = subprocess.Popen(
+            self.command("bot", ["sh", "-c", f"echo up; read line; exec psql -X -At -c 'SELECT 7' '{DSN}'"]), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=harness.agent_environment(None), cwd="/tmp")
+        self.assertEqual(process.stdout.readline(), "up\n")
+        machine.daemon.terminate()
+        self.assertEqual(machine.daemon.wait(30), 0)
+        (machine.work / "daemon.log").rename(machine.work / "daemon.log.before")
+        machine.start_daemon()
+        self.assertEqual(process.communicate("go\n", timeout=60)[0], "7\n")
+        self.assertIn("proven as corp bot", machine.daemon_log())
 
 
 class Pods(unittest.TestCase):

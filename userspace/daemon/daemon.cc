@@ -164,6 +164,8 @@ Node::~Node() {
     std::lock_guard lock(workers_mutex_);
     stopping.swap(workers_);
   }
+  // It tells workers, through members that go before it.
+  if (tokens_) tokens_->stop();
 }
 
 void Node::tell_workers() {

@@ -89,13 +89,17 @@ Tokens::Tokens(PolicyStore& policy, std::string cgroup_root, std::function<void(
   for (size_t i = 0; i < limits::kTokenThreads; ++i) threads_.emplace_back([this] { run(); });
 }
 
-Tokens::~Tokens() {
+Tokens::~Tokens() { stop(); }
+
+void Tokens::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_)
+    if (thread.joinable()) thread.join();
+  keys_.set_issuers({});
 }
 
 void Tokens::watch(TokenHolder holder) {
@@ -130,6 +134,7 @@ void Tokens::policy_changed() {
     sources.push_back({issuer.name, issuer.url, issuer.jwks_file, issuer.ca_file, issuer.keep_ns});
   {
     std::lock_guard lock(mutex_);
+    if (stop_) return;
     for (auto& [id, entry] : entries_) {
       const policy::Agent* agent = facts->policy->find_agent(entry.holder.agent);
       const bool asked = agent && agent->token;

@@ -39,6 +39,8 @@ class Tokens {
   /// `policy` outlives this. `changed`: the standing of a workload is another one; called from threads of this.
   Tokens(PolicyStore& policy, std::string cgroup_root, std::function<void(uint64_t cgroup_id)> changed);
   ~Tokens();
+  /// Ends all threads: standings stay as they are, and `changed` is not called any more.
+  void stop();
 
   /// Before flows of the workload can be asked about.
   void watch(TokenHolder holder);
