@@ -148,12 +148,12 @@ spec:
 apiVersion: sallyport.dev/v1alpha1
 kind: Entitlement
 metadata: {name: plain}
-spec: {agent: bench, target: plain-db, allow: [{sql: {statements: [select], tables: [public.wide]}}]}
+spec: {agent: bench, target: plain-db, allow: [{sql: {statements: [select, copy], tables: [public.wide]}}]}
 ---
 apiVersion: sallyport.dev/v1alpha1
 kind: Entitlement
 metadata: {name: masked}
-spec: {agent: bench, target: masked-db, allow: [{sql: {statements: [select], tables: [public.wide]}}]}
+spec: {agent: bench, target: masked-db, allow: [{sql: {statements: [select, copy], tables: [public.wide]}}]}
 YAML
   "$sallyport" daemon --workers 1 --policy "$work/policy" --state "$work/state" --run-dir "$work/run" \
     --bpffs "$work/bpf" --cgroup-root "$work/cgroup" >"$work/daemon.log" 2>&1 & pid[sallyport]=$!

@@ -21,16 +21,25 @@ rows() {
     lpad((i % 1000)::text, 3, '1') || '-45-' || lpad((i % 10000)::text, 4, '0') AS ssn,
     repeat('note ', 8) AS note FROM generate_series(1, 1000000) i"
   sql 'VACUUM ANALYZE wide'
-  local name where rate base=
-  printf '%-22s %10s %14s\n' "million rows through" MB/s MB/s/haproxy
-  for name in haproxy direct pgbouncer sallyport "sallyport, two masked"; do
+  drained "SELECT id, name, email, ssn, note FROM wide" haproxy direct pgbouncer sallyport "sallyport, two masked"
+  local format
+  for format in text csv binary; do
+    drained "COPY wide TO STDOUT (FORMAT $format)" haproxy sallyport "sallyport, two masked"
+  done
+}
+# drained STATEMENT WAY…
+drained() {
+  local statement=$1 name where rate base=
+  shift
+  printf '%-22s %10s %14s   %s\n' "million rows through" MB/s MB/s/haproxy "$statement"
+  for name; do
     case $name in
       sallyport) where=127.0.0.2 ;;
       sallyport,*) where=127.0.0.3 ;;
       *) where=127.0.0.1 ;;
     esac
     rate=$(for _ in $(seq "$rounds"); do
-      through "${name%,*}" "$client" drain $where "${port[${name%,*}]}" "SELECT id, name, email, ssn, note FROM wide"
+      through "${name%,*}" "$client" drain $where "${port[${name%,*}]}" "$statement"
     done | awk '{print $2 / $1 / 1e6}' | median)
     base=${base:-$rate}
     awk -v n="$name" -v r="$rate" -v b="$base" 'BEGIN{printf "%-22s %10.0f %14.2f\n", n, r, r / b}'

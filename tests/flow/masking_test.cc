@@ -166,13 +166,6 @@ TEST(Masking, AnSqlstateOfAFunctionsOwnIsNoWayOut) {
   EXPECT_EQ(told_sqlstate("42P16", false), "42P16");
 }
 
-TEST(Masking, CopyOutIsRefused) {
-  Customers session;
-  session.server.replies["copy customers to stdout"] = {.copy_out = {"1\tAnn\tann@example.com\n"}};
-  EXPECT_EQ(session.query("copy customers to stdout"), "E(42501) Z(I)");
-  EXPECT_EQ(session.upstream().find("copy"), std::string::npos);
-}
-
 TEST(Masking, ARowOfAnotherWidthThanDescribedIsMaskedWhole) {
   Customers session;
   session.server.replies["select name from customers"] = {.fields = {column("name", kCustomersOid, 2)},
@@ -226,8 +219,6 @@ TEST(Masking, DetectorsReadWhatNoColumnMaskNames) {
   const std::string answer = session.query("select item from orders");
   EXPECT_EQ(answer.find("bob"), std::string::npos);
   EXPECT_NE(answer.find(", he knows"), std::string::npos);
-  session.server.replies["copy orders to stdout"] = {.tag = "COPY 1", .copy_out = {"1\tbob@example.com\n"}};
-  EXPECT_EQ(session.query("copy orders to stdout").find("bob"), std::string::npos);
 }
 
 TEST(Masking, DetectorsReadWhatAFunctionCalledByItsOidGives) {
@@ -248,34 +239,6 @@ TEST(Masking, DetectorsReadWhatAFunctionCalledByItsOidGives) {
   ASSERT_EQ(ended.size(), 5u);
   EXPECT_EQ(ended[0].masked_values, 0u);
   EXPECT_EQ(ended[4].masked_values, 1u);
-}
-
-TEST(Masking, BinaryCopyOutUnderDetectorsIsRefusedAsAStatement) {
-  World world(detecting_email());
-  Session session(world);
-  session.server.replies["copy orders to stdout (format binary)"] = {.copy_out = {"bob@example.com"}};
-  EXPECT_EQ(session.query("copy orders to stdout (format binary)"), "E(42501) Z(I)");
-  EXPECT_EQ(report_field(session.raw, 'H'), "use COPY in text or csv format, or SELECT");
-  EXPECT_EQ(session.query("copy binary orders to stdout"), "E(42501) Z(I)");
-  EXPECT_EQ(session.upstream().find("copy"), std::string::npos);
-  session.server.replies["copy orders from stdin binary"] = {.copy_in = true};
-  EXPECT_EQ(session.query("copy orders from stdin binary"), "G") << "nothing comes back";
-}
-
-TEST(Masking, ADetectorAddedInTheMiddleOfACopyReadsTheRest) {
-  World world(policy_text(entitlement("allow: [{sql: {tables: [public.orders]}}]")));
-  Session session(world);
-  session.query("copy orders to stdout");  // facts
-  session.send(Messages().query("copy orders to stdout"));
-  session.driver.from_server(std::string("H\0\0\0\x07\0\0\0", 8));
-  std::string row;
-  postgres::append_copy_data(row, "ann@example.com\n");
-  session.driver.from_server(row);
-  EXPECT_EQ(session.answered(), "H d(ann@example.com\n)");
-  world.set_policy(detecting_email());
-  session.driver.event(Changed{});
-  session.driver.from_server(row);
-  EXPECT_EQ(session.answered(), "d([redacted]\n)");
 }
 
 TEST(Masking, ParametersOfAMaskedColumnDoNotReachTheRecord) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "sallyport/base/bytes.h"
 #include "sallyport/protocol/postgres/startup.h"
 #include "tests/flow/wire_text.h"
 
@@ -213,7 +214,12 @@ bool ModelServer::run(const std::string& sql, Portal& portal, int32_t rows_max, 
   }
   if (reply.copy_in || !reply.copy_out.empty()) {
     out_ += std::exchange(held_, {});
-    out_ += std::string(reply.copy_in ? "G" : "H") + std::string("\0\0\0\x07\0\0\0", 7);
+    ByteWriter response(out_);
+    response.u8(static_cast<uint8_t>(reply.copy_in ? 'G' : 'H'));
+    response.u32(static_cast<uint32_t>(7 + 2 * reply.copy_columns));
+    response.u8(reply.copy_binary);
+    response.u16(static_cast<uint16_t>(reply.copy_columns));
+    for (int16_t i = 0; i < reply.copy_columns; ++i) response.u16(reply.copy_binary);
     for (const std::string& line : reply.copy_out) append_copy_data(out_, line);
     if (reply.copy_in) return copy_in_ = true;
     append_copy_done(out_);

@@ -32,6 +32,8 @@ struct Reply {
   std::string notice;        ///< said before it ends
   std::string notification;  ///< a payload on channel "news", likewise
   std::vector<std::string> copy_out;
+  int16_t copy_columns = 0;  ///< as the server says of them
+  bool copy_binary = false;
   bool copy_in = false;
 };
 

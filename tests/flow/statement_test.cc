@@ -109,6 +109,19 @@ TEST(ExtendedQuery, APipelineWithARefusalLeavesNoRow) {
   EXPECT_EQ(session.query("commit"), "C(ROLLBACK) Z(I)");
 }
 
+TEST(ExtendedQuery, AParseThatSucceedsIsRecordedOnce) {
+  World world(policy_text(everything()));
+  Session session(world);
+  session.say(Messages().parse("", "select item from orders").bind("", "").execute("").sync());
+  auto ended = session.driver.recorded<model::OperationEnded>();
+  ASSERT_EQ(ended.size(), 1u) << "the Execute's";
+  EXPECT_EQ(ended[0].id, session.driver.decided().back().id);
+  session.say(Messages().parse("twice", "select item from orders").parse("twice", "select 1").sync());
+  ended = session.driver.recorded<model::OperationEnded>();
+  ASSERT_EQ(ended.size(), 2u);
+  EXPECT_EQ(ended[1].sqlstate, "42P05");
+}
+
 TEST(ExtendedQuery, WhatNobodySawBeingMadeIsRecordedAllTheSame) {
   World world(policy_text(everything()));
   Session session(world);

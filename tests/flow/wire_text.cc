@@ -52,6 +52,7 @@ std::string one_of_agent(const Frame& frame) {
     }
     case frontend::kDescribe: {
       auto describe = parse_describe(frame.body);
+      if (describe && describe->name == "sallyport look-up") return "D(look-up)";
       return describe ? fmt::format("D({}{})", static_cast<char>(describe->kind), describe->name) : "?";
     }
     case frontend::kClose: {

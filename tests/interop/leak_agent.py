@@ -46,8 +46,8 @@ class Side:
         self.connect()
 
     def connect(self):
-        self.raw = Recording(socket.create_connection(("127.0.0.1", self.port), 20))
-        self.raw.sock.settimeout(20)
+        self.raw = Recording(socket.create_connection(("127.0.0.1", self.port), 60))
+        self.raw.sock.settimeout(300)
         self.raw.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection = rawpg.Connection(self.raw)
         self.connection.startup(user=self.user)
@@ -154,7 +154,7 @@ class Run:
         self.counts[what] += 1
         if self.counts[what] <= self.plan.get("findings", 200):
             print(json.dumps({"finding": what, "statement": step.text, "mode": step.mode,
-                              "before": [s.text for s in history[-12:]], **more}), flush=True)
+                              "before": [[s.text, s.mode] for s in history], **more}), flush=True)
 
     def say(self, step):
         for side in self.sides:
@@ -171,7 +171,7 @@ class Run:
             if answers.count(None) == 1:
                 self.report("difference", step, history, sides=[bool(a) for a in answers])
             return False
-        self.count(step, answers[0])
+        self.count(step, answers[0], history)
         for side, got in zip(self.sides, answers):
             for column, (how, form, value) in side.search.find_in_answers(side.raw.got, got).items():
                 shown = value if isinstance(value, str) else value.hex()
@@ -189,12 +189,15 @@ class Run:
             self.report("difference", step, history, kinds=[a.types() for a in answers], shown=shown)
         return same
 
-    def count(self, step, answers):
+    def count(self, step, answers, history):
         errors = answers.errors()
         self.counts["statements"] += 1
         refused = [e for e in errors if e.get("C") == "42501"]
         if refused:
             self.counts["refused"] += 1
+            # A COPY may be refused for what its query tests or stores, not for being one.
+            if ";" not in step.text and re.search("COPY cannot be (masked|searched)", refused[0].get("M", "")):
+                self.report("a COPY that is not masked but refused", step, history, why=refused[0].get("M"))
             self.refusals[re.sub(r"\d+", "0", refused[0].get("M", ""))[:110]] += 1
             if self.plan.get("explain"):
                 print(json.dumps({"finding": "refused", "statement": step.text, "why": refused[0]}))
@@ -203,6 +206,7 @@ class Run:
             self.counts["failed " + errors[0].get("C", "")] += 1
         else:
             self.counts["passed"] += 1
+            self.counts["copied"] += "H" in answers.types()
             for row in answers.rows():
                 self.counts["values"] += len(row)
                 self.counts["masked"] += sum(1 for v in row if v and b"[redacted]" in v)

@@ -159,7 +159,9 @@ STORES = [
         "SELECT * FROM other.f")),
     ("statistics", rolled_back("ANALYZE lk.people",
         "SELECT histogram_bounds::text FROM pg_stats WHERE schemaname = 'lk' ORDER BY attname",
-        "SELECT * FROM pg_stats_ext", "TABLE pg_stats",
+        "SELECT * FROM pg_stats_ext",
+        # In this order: without one, rows come as they lie, and that hangs on the size of each.
+        "SELECT * FROM pg_stats ORDER BY schemaname, tablename, attname",
         "SELECT upper(histogram_bounds::text) FROM pg_catalog.pg_stats")),
     ("statistics in an estimate", rolled_back("ANALYZE lk.people",
         "EXPLAIN SELECT 1 FROM lk.people WHERE account > 500000000000000000",
@@ -217,7 +219,13 @@ READS = [
     ("copy", ["COPY lk.people TO STDOUT", "COPY lk.people (ssn) TO STDOUT (FORMAT binary)",
         f"COPY (SELECT upper(ssn) {P}) TO STDOUT CSV", "COPY lk.events_low TO STDOUT", "COPY lk.car TO STDOUT",
         "COPY lk.account TO STDOUT", "COPY lk.mv_people TO STDOUT",
-        "COPY (UPDATE lk.people SET id = id RETURNING ssn) TO STDOUT"]),
+        "COPY (UPDATE lk.people SET id = id RETURNING ssn) TO STDOUT",
+        ("COPY lk.people TO STDOUT (FORMAT csv, HEADER, QUOTE '''', ESCAPE '[')", "extended"),
+        ("COPY lk.people TO STDOUT WITH DELIMITER AS '|' NULL AS ''", "binary"),
+        ("COPY lk.people (ssn, pin, born) TO STDOUT WITH BINARY", "blind"),
+        f"COPY (SELECT ssn, upper(email), pin % 3, ARRAY[ssn], ROW(ssn, id) {P}) TO STDOUT (FORMAT binary)",
+        f"COPY (SELECT ssn AS id {P}) TO STDOUT; COPY (SELECT 1, ssn {P}) TO STDOUT CSV; SELECT ssn {P}",
+        *(f"COPY lk.people (ssn) TO STDOUT (NULL {text})" for text in ("'['", "'zq7'", "E'\\\\N'"))]),
     ("function call by OID", [("000004d50001000000010000000161" + "0000", "call")]),
     ("explain", [f"EXPLAIN (ANALYZE, VERBOSE, TIMING OFF, SUMMARY OFF) SELECT upper(ssn) {P} WHERE id = 2",
         "EXPLAIN VERBOSE SELECT lk.twice(ssn) FROM lk.people"]),
@@ -380,5 +388,6 @@ ATTACKS = [(f"{kind}: {name}", [step if isinstance(step, tuple) else (step, "sim
            for kind, group in (("store", STORES), ("made", leak_made.MADE), ("oracle", leak_oracles.ORACLES), ("finer", leak_oracles.FINER), ("lineage",
                LINEAGE), ("read", READS)) for name, steps in group]
 
-# Known and not closed yet.
-OPEN = set()
+# Known and not closed: implicit and assignment casts whose function reads, made by somebody else (an agent's CREATE CAST is
+# refused). Facts of functions and columns do not name the casts that the server puts in by itself.
+OPEN = {"made: cast that is there and reads, of an argument", "made: cast that is there and reads, on assignment"}

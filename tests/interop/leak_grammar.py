@@ -271,12 +271,12 @@ class Grammar:
         left, scope, order = self.source(depth, outer)
         if not self.chance(0.3):
             return left, scope, order
-        right, other, _ = self.source(depth - 1, outer)
+        right, other, order_too = self.source(depth - 1, outer)
         how = self.pick("JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN", "CROSS JOIN", "JOIN LATERAL")
         if how == "JOIN LATERAL":
             value = self.text(scope, 1)
             alias = self.name("l")
-            right, on = f"(SELECT {value} AS v) {alias}", " ON true"
+            right, on, order_too = f"(SELECT {value} AS v) {alias}", " ON true", None
             other = Scope(columns=[Column(f"{alias}.v", "t", True)], rows=[alias])
         elif how == "CROSS JOIN":
             on = ""
@@ -290,7 +290,14 @@ class Grammar:
                 if a and b:
                     how, on = "JOIN", f" ON {a} = {b}"
         both = Scope(scope.columns + other.columns, scope.rows + other.rows, scope.ctes)
-        return f"{left} {how} {right}{on}", both, order
+        orders = [self.total(scope, order), *([self.total(other, order_too)] if order_too else [])]
+        return f"{left} {how} {right}{on}", both, ", ".join(orders)
+
+    def total(self, scope, order):
+        """An order of a side's rows that leaves nothing to the plan, which no policy promises."""
+        if order.endswith(".id"):
+            return order
+        return ", ".join(f"{c.sql}::text" for c in scope.columns if not c.secret) or "1"
 
     # SELECT -----------------------------------------------------------------------------------------
 
@@ -419,7 +426,11 @@ class Grammar:
     def copy(self):
         what = self.pick(f"({self.query()})", "lk.people", "lk.people (id, ssn)", "lk.people (id, name)", "lk.plain",
                          "lk.events_low", "lk.car", "lk.orders (id, card)", "lk.orders (id, item)")
-        return [Step(f"COPY {what} TO STDOUT{self.pick('', ' CSV HEADER', ' (FORMAT binary)', ' (FORMAT csv, FORCE_QUOTE *)')}")]
+        options = self.pick("", " CSV HEADER", " (FORMAT binary)", " (FORMAT csv, FORCE_QUOTE *)", " WITH BINARY",
+                            " (DELIMITER '|', NULL '')", " DELIMITER AS ';' NULL AS '0'", " (HEADER, NULL '[redacted]')",
+                            " (FORMAT csv, DELIMITER E'\\t', QUOTE '[', ESCAPE ']', NULL 'z')",
+                            " CSV QUOTE AS '''' FORCE QUOTE *", " (ENCODING 'UTF-8')")
+        return [Step(f"COPY {what} TO STDOUT{options}", self.pick("simple", "extended", "binary", "blind"))]
 
     def temporary_table(self):
         name = self.name("tt")

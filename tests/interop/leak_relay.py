@@ -32,6 +32,7 @@ class Relay:
         self.random = random.Random(plan["seed"])
         self.counts = collections.Counter()
         self.refusals = collections.Counter()
+        self.changes = []  # what was said so far and may have changed what is there
         self.deadline = time.monotonic() + plan["seconds"]
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="leak-", dir="/tmp"))
         self.listener = socket.socket(socket.AF_UNIX)
@@ -47,7 +48,7 @@ class Relay:
             threading.Thread(target=self.session, args=(agent,), daemon=True).start()
 
     def session(self, agent):
-        server = socket.create_connection(("127.0.0.1", self.plan["port"]), 20)
+        server = socket.create_connection(("127.0.0.1", self.plan["port"]), 60)
         server.settimeout(None)
         told = {}
         threading.Thread(target=self.towards_server, args=(agent, server, told), daemon=True).start()
@@ -100,11 +101,14 @@ class Relay:
         for column, (how, form, value) in self.search.find_in_answers(b"".join(body for _, body in answers),
                                                                       answers).items():
             self.counts["leak"] += 1
-            print(json.dumps({"finding": "leak", "statement": query, "mode": "simple", "before": [], "column": column,
-                              "how": how, "form": repr(form), "value": repr(value)}), flush=True)
+            print(json.dumps({"finding": "leak", "statement": query, "mode": "simple", "column": column, "how": how,
+                              "before": [[text, "simple"] for text in self.changes[-200:]], "form": repr(form),
+                              "value": repr(value)}), flush=True)
+        errors = answers.errors()
+        if not errors and not re.match(r"\s*(select|explain)\b", query, re.IGNORECASE):
+            self.changes.append(query)
         if not STATEMENT.match(query) or " lk." not in query:
             return
-        errors = answers.errors()
         self.counts["statements"] += 1
         if any(e.get("C") == "42501" for e in errors):
             self.counts["refused"] += 1
@@ -128,9 +132,8 @@ class Relay:
         out = smith.communicate()[0]
         timer.cancel()
         self.listener.close()
-        if self.counts["statements"] == 0:
-            sys.exit(f"sqlsmith said nothing (status {smith.returncode}): {out[-2000:]}")
-        print(json.dumps({"counts": self.counts, "refusals": self.refusals.most_common(40)}), flush=True)
+        said = {} if self.counts["statements"] else {"nothing": f"status {smith.returncode}: {out[-2000:]}"}
+        print(json.dumps({"counts": self.counts, "refusals": self.refusals.most_common(40), **said}), flush=True)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,16 @@ CREATE TABLE lk.trigged (id int, n int, t text);
 CREATE TRIGGER copy_it BEFORE INSERT ON lk.trigged FOR EACH ROW EXECUTE FUNCTION lk.on_plain();
 CREATE TABLE lk.ruled (id int, t text);
 CREATE RULE log_it AS ON INSERT TO lk.ruled DO ALSO INSERT INTO lk.log (who, what) SELECT name, ssn FROM lk.people;
+CREATE TYPE lk.wrapped AS (a text);
+CREATE FUNCTION lk.wrap(int) RETURNS lk.wrapped LANGUAGE sql STABLE
+  AS 'SELECT ROW((SELECT ssn FROM lk.people WHERE id = $1))::lk.wrapped';
+CREATE FUNCTION lk.unwrap(lk.wrapped) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1.a';
+CREATE CAST (int AS lk.wrapped) WITH FUNCTION lk.wrap(int) AS IMPLICIT;
+CREATE TYPE lk.kept AS (a int);
+CREATE FUNCTION lk.keep(text) RETURNS lk.kept LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO lk.log (what) VALUES ($1); RETURN ROW(1)::lk.kept; END $$;
+CREATE CAST (text AS lk.kept) WITH FUNCTION lk.keep(text) AS ASSIGNMENT;
+CREATE TABLE lk.wraps (id int, w lk.wrapped, k lk.kept);
 CREATE TABLE lk.defaults (id int, t text DEFAULT lk.get_ssn(1));
 """
 
@@ -101,7 +111,9 @@ class Filling:
         self.markers = []  # (column, text form) of every masked value
 
     def word(self, length=24):
-        return "zq7" + "".join(self.own.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(length - 3))
+        """Letters and digits by turns: no other text looks like a piece of it."""
+        letters = ("abcdefghijklmnopqrstuvwxyz", "0123456789")
+        return "zq7" + "".join(self.own.choice(letters[at % 2]) for at in range(length - 3))
 
     def digits(self, length):
         return self.own.choice("23456789") + "".join(self.own.choice("0123456789") for _ in range(length - 1))
@@ -141,9 +153,9 @@ class Filling:
         for i in range(1, ROWS + 1):
             out.append(f"INSERT INTO lk.events VALUES ({i}, 'kind{i % 3}', '{self.word()}', '2021-02-{i:02}');")
             out.append(f"INSERT INTO lk.asset VALUES ({i}, 'label{i}', '{self.word()}');")
-            out.append(f"INSERT INTO lk.car VALUES ({i}, 'car{i}', '{self.word()}', 'plate{i}');")
+            out.append(f"INSERT INTO lk.car VALUES ({100 + i}, 'car{i}', '{self.word()}', 'plate{i}');")
             out.append(f"INSERT INTO lk.vehicle VALUES ({i}, 4, '{self.word()}');")
-            out.append(f"INSERT INTO lk.truck VALUES ({i}, 6, '{self.word()}', 40);")
+            out.append(f"INSERT INTO lk.truck VALUES ({100 + i}, 6, '{self.word()}', 40);")
             out.append(f"INSERT INTO lk.account VALUES ({i}, '{self.word()}', DEFAULT, 'note{i}');")
             out.append(f"INSERT INTO lk.\"Odd One\" VALUES ({i}, '{self.word()}');")
             out.append(f"INSERT INTO lk.cards VALUES ({i}, '{self.word()}');")
@@ -154,12 +166,12 @@ class Filling:
 
 EMPTY = ("TRUNCATE lk.people, lk.orders, lk.events, lk.asset, lk.car, lk.vehicle, lk.truck, lk.account, lk.plain, lk.log,"
          ' lk.cards, lk.uses, lk."Odd One",'
-         " lk.trigged, lk.ruled, lk.defaults RESTART IDENTITY;")
+         " lk.trigged, lk.ruled, lk.defaults, lk.wraps RESTART IDENTITY;")
 
 # Every masked value as text, one a line, with what is easily made of it, computed by the server itself.
 BINARY = """
 SELECT DISTINCT col || E'\\t' || encode(v, 'hex') FROM (
-  SELECT 'people.born' AS col, date_send(born) AS v FROM lk.people UNION ALL SELECT 'people.seen',
+  SELECT 'people.born' AS col, '\\x00000004'::bytea || date_send(born) AS v FROM lk.people UNION ALL SELECT 'people.seen',
       timestamptz_send(seen)
   FROM lk.people UNION ALL SELECT 'people.ratio', float8send(ratio) FROM lk.people UNION ALL
   SELECT 'people.balance', substr(numeric_send(balance), 9) FROM lk.people UNION ALL SELECT 'people.spell',

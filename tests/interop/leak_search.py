@@ -52,7 +52,8 @@ def spellings(column, value):
                 for at in range(len(text) - GRAM + 1):
                     # The first letters are the same everywhere: they say only that there is a marker.
                     yield name, text[at:at + GRAM].encode()
-    yield from wrapped(raw)
+    if column != "people.bits":  # they are too much alike
+        yield from wrapped(raw)
 
 
 def number(n):
@@ -103,14 +104,16 @@ class Search:
                     starts = self.by_start.setdefault(size, {}).setdefault(form[:size], [])
                     starts.append((form, (column, name, value)))
 
-    def find(self, data):
-        """What is known again in `data`: {column: (how, the spelling, the value)}."""
+    def find(self, data, joined=False):
+        """What is known again in `data`: {column: (how, the spelling, the value)}. `joined`: it is made of several values,
+        where digits of two (OIDs, say) easily look like the start of one."""
         data = data.lower()
         found = {}
         for size, starts in self.by_start.items():
             for start in starts.keys() & {data[i:i + size] for i in range(len(data) - size + 1)}:
                 for form, (column, name, value) in starts[start]:
-                    if form in data:
+                    if form in data and not (form.isdigit() and len(form) < DIGITS and (joined or not re.search(
+                            b"(?<![0-9a-f])" + form, data))):  # nor in the midst of a digest
                         found.setdefault(column, (name, form, value))
         return found
 
@@ -127,6 +130,6 @@ class Search:
                 if len(codes) >= GRAM:
                     together.append(bytes(c for c in codes if 32 <= c < 127))
             for data in together:
-                for column, how in self.find(data).items():
+                for column, how in self.find(data, joined=True).items():
                     found.setdefault(column, how)
         return found

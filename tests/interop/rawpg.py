@@ -51,7 +51,7 @@ def text(value):
 
 
 def cancel(pid, key, host="127.0.0.1", port=5432):
-    with socket.create_connection((host, port), 10) as s:
+    with socket.create_connection((host, port), 60) as s:
         s.sendall(struct.pack("!III", 12 + len(key), 80877102, pid) + key)
         try:
             while s.recv(1024):
@@ -135,7 +135,7 @@ class Connection:
 
 
 def dial(host="127.0.0.1", port=5432):
-    return Connection(socket.create_connection((host, port), 20))
+    return Connection(socket.create_connection((host, port), 60))
 
 
 def secure(connection, alpn=None):
@@ -151,7 +151,7 @@ def secure(connection, alpn=None):
 
 def connect(host="127.0.0.1", port=5432, **startup):
     c = dial(host, port)
-    c.socket.settimeout(30)
+    c.socket.settimeout(120)
     c.startup(**startup)
     c.greeting = c.until("Z", "E")
     if c.greeting[-1][0] == "E":

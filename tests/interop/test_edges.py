@@ -143,7 +143,7 @@ class Failures(unittest.TestCase):
             self.assertEqual(client.stdout.readline(), "before\n")
             server.stop()
             server.start()
-            out, _ = client.communicate("SELECT 'between';\n", timeout=30)
+            out, _ = client.communicate("SELECT 'between';\n", timeout=180)
         finally:
             client.kill()
         self.assertIn("57P01", out, "the server's own words come through")
@@ -156,7 +156,7 @@ class Failures(unittest.TestCase):
             "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_catalog.pg_sleep%'") == "1")
         server.stop(signal.SIGQUIT)
         server.start()
-        out, _ = client.communicate(timeout=20)
+        out, _ = client.communicate(timeout=180)
         self.assertNotEqual(client.returncode, 0)
         self.assertRegex(out, "57P02|08006|closed")
 
@@ -176,7 +176,7 @@ class Failures(unittest.TestCase):
                     os.write(file.fileno(), b"x")
             client.stdin.write("INSERT INTO shop.notes (body) VALUES ('unrecorded " + "x" * 5000 + "');\n")
             client.stdin.flush()
-            out, _ = client.communicate(timeout=30)
+            out, _ = client.communicate(timeout=180)
             for _ in range(20):  # another worker's segment may have the rest of a page left
                 fresh = machine.psql("SELECT 1")
                 if fresh.returncode != 0:
@@ -202,7 +202,7 @@ class Failures(unittest.TestCase):
             harness.shutil.rmtree(records)
             client.stdin.write("INSERT INTO shop.notes (body) VALUES ('unrecorded');\n")
             client.stdin.flush()
-            out, _ = client.communicate(timeout=30)
+            out, _ = client.communicate(timeout=180)
             fresh = machine.psql("SELECT 1")
             status = machine.sallyport("status")
         finally:
@@ -230,7 +230,7 @@ class Failures(unittest.TestCase):
             self.assertIn("refused", client.stdout.readline())
             (machine.work / "daemon.log").write_text("")
             machine.start_daemon()
-            out, _ = client.communicate("go\n", timeout=30)
+            out, _ = client.communicate("go\n", timeout=180)
         finally:
             client.kill()
         self.assertTrue(out.endswith("2\n"), out)

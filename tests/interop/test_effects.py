@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a statement does with the catalogue of a real PostgreSQL: functions, views, triggers, types, operators."""
 
-import threading
 import unittest
 
 import harness
@@ -114,22 +113,26 @@ class Effects(unittest.TestCase):
 
     def test_a_function_changed_by_another_session_is_seen(self):
         server.sql("CREATE FUNCTION shop.changing() RETURNS int LANGUAGE sql AS 'SELECT 1'")
-        threading.Timer(2, server.sql, ["CREATE OR REPLACE FUNCTION shop.changing() RETURNS int LANGUAGE sql "
-                                        "AS 'SELECT length(v) FROM hidden.vault'"]).start()
-        got = machine.python("""
-            import json, os, psycopg, time
-            out = []
+        client = machine.start_agent("bot", [harness.PYTHON, "-c", """if True:
+            import os, psycopg, time
             with psycopg.connect(os.environ["PGDSN"], autocommit=True) as c:
-                for _ in range(80):
-                    try:
-                        out.append(c.execute("SELECT shop.changing()").fetchone()[0])
-                    except psycopg.Error as error:
-                        out.append(error.sqlstate)
-                        break
+                print(c.execute("SELECT shop.changing()").fetchone()[0], flush=True)
+                for _ in range(600):
                     time.sleep(0.1)
-            print(json.dumps([out[0], out[-1]]))
-            """)
-        self.assertEqual(got, [1, "42501"])
+                    try:
+                        c.execute("SELECT shop.changing()").fetchone()
+                    except psycopg.Error as error:
+                        print(error.sqlstate, flush=True)
+                        break
+            """])
+        try:
+            self.assertEqual(client.stdout.readline(), "1\n")
+            server.sql("CREATE OR REPLACE FUNCTION shop.changing() RETURNS int LANGUAGE sql "
+                       "AS 'SELECT length(v) FROM hidden.vault'")
+            out, _ = client.communicate(timeout=180)
+        finally:
+            client.kill()
+        self.assertEqual(out, "42501\n")
 
 
 if __name__ == "__main__":

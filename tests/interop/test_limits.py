@@ -70,13 +70,14 @@ class Limits(unittest.TestCase):
         for which in ("two cut", "one cut"):
             rows, text, closed = got[which]
             self.assertIn("of 1500 rows per 1h are used", text)
-            self.assertTrue(closed)
+            # On a slow machine the first connection has given its share back by then: its statement is refused at once.
+            self.assertTrue(closed or which == "one cut" and rows == 0)
         self.assertEqual(got["two cut"][0] + got["one cut"][0], 200, "1,500 in all, to the last row")
         sqlstate, message, detail, closed = got["refused"]
         self.assertEqual(sqlstate, "42501")
         self.assertIn("refused by policy for agent reader: 1500 of 1500 rows per 1h are used, over all connections",
                       message)
-        self.assertRegex(message, "free again in 6[01] min")
+        self.assertRegex(message, "free again in (59|6[01]) min")
         self.assertRegex(detail, r"^rule reader-db.limits\[0\] \(.*policy.yaml:\d+:\d+\)")
         self.assertFalse(closed, "only the statement is refused")
         shown = machine.sallyport("sessions", "list", "-o", "json", "--agent", "reader")
@@ -87,21 +88,28 @@ class Limits(unittest.TestCase):
             import json, os, psycopg, time
             c = psycopg.connect(os.environ["PGDSN"], autocommit=True)
             def burst():
-                done = 0
+                done, begun = 0, time.monotonic()
                 try:
                     for _ in range(20):
                         c.execute("SELECT 1")
                         done += 1
                 except psycopg.Error as error:
-                    return [done, str(error)]
-            first = burst()
-            deadline = time.monotonic() + 10
+                    return [done, str(error), time.monotonic() - begun]
+                return [done, "", time.monotonic() - begun]
+            def fresh():  # on a busy machine a burst may take so long that the window moves under it
+                for _ in range(20):
+                    time.sleep(3.3)
+                    found = burst()
+                    if found[2] < 1.5:
+                        break
+                return found
+            first = fresh()
+            deadline = time.monotonic() + 60
             while burst()[0] == 0 and time.monotonic() < deadline:
                 time.sleep(0.1)
-            time.sleep(3.3)
-            print(json.dumps([first, burst()]))
+            print(json.dumps([first, fresh()]))
             """, agent="asker")
-        for done, text in got:
+        for done, text, _ in got:
             self.assertEqual(done, 6)
             self.assertIn("6 of 6 statements per 3s are used", text)
             self.assertRegex(text, r"free again in [1-4] s")
@@ -127,37 +135,41 @@ class Limits(unittest.TestCase):
 
 
 class Times(unittest.TestCase):
-    def cut_at(self, **spec):
-        """Runs a statement that would take 30 s under a grant that ends in some seconds: when it was cut, and how."""
-        machine.set_policy(*policy(entitlement_document("guest", allow=[SHOP, SLEEP], **spec)))
-        return machine.python("""
-            import json, os, psycopg, time
-            c = psycopg.connect(os.environ["PGDSN"], autocommit=True)
-            with c.cursor() as cursor:
-                rows = len(cursor.execute("SELECT n FROM shop.numbers").fetchall())
-            try:
-                c.execute("SELECT n, pg_catalog.pg_sleep(0.03) FROM shop.numbers")
-                print(json.dumps(["not cut", 0, rows]))
-            except psycopg.Error as error:
-                print(json.dumps([str(error), time.time(), rows]))
-            """, agent="guest")
+    def assert_cut(self, spec, said):
+        """A statement that would take ten minutes, under a grant that ends in some seconds, is cut within one."""
+        for seconds in (7, 20, 60):  # the first is enough for the agent to come so far, where nothing else goes on
+            until, at = in_seconds(seconds)
+            machine.set_policy(*policy(entitlement_document("guest", allow=[SHOP, SLEEP], **spec(until))))
+            with harness.Lateness() as late:
+                text, running = machine.python("""
+                    import json, os, psycopg
+                    running = False
+                    try:
+                        c = psycopg.connect(os.environ["PGDSN"], autocommit=True)
+                        c.execute("SELECT n FROM shop.numbers").fetchall()
+                        running = True
+                        c.execute("SELECT n, pg_catalog.pg_sleep(0.6) FROM shop.numbers")
+                        print(json.dumps(["not cut", running]))
+                    except psycopg.Error as error:
+                        print(json.dumps([str(error), running]))
+                    """, agent="guest")
+            if running:
+                break
+        self.assertTrue(running, text)
+        self.assertIn(said, text)
+        when = machine.last_closed("guest")
+        self.assertGreaterEqual(when, at)
+        self.assertLess(when, at + late.allow(1))
 
     def test_the_end_of_a_window_cuts_what_runs_within_a_second(self):
-        until, at = in_seconds(7)
-        text, when, rows = self.cut_at(window={"until": until})
-        self.assertEqual(rows, 1000)
-        self.assertIn("refused by policy for agent guest: grants nothing since", text)
-        self.assertGreaterEqual(when, at)
-        self.assertLess(when, at + 1.5, "a second, and what Python takes")
+        self.assert_cut(lambda until: {"window": {"until": until}},
+                        "refused by policy for agent guest: grants nothing since")
         done = machine.psql("SELECT 1", agent="guest")
         self.assertIn("guest-db.window", done.stderr)
 
     def test_the_end_of_a_review_does_too(self):
-        expires, at = in_seconds(7)
-        text, when, _ = self.cut_at(review={"by": "sam@example.com", "at": "2026-01-01", "expires": expires})
-        self.assertIn("its review expired", text)
-        self.assertGreaterEqual(when, at)
-        self.assertLess(when, at + 1.5)
+        self.assert_cut(lambda until: {"review": {"by": "sam@example.com", "at": "2026-01-01", "expires": until}},
+                        "its review expired")
 
 
 if __name__ == "__main__":

@@ -210,10 +210,10 @@ class Lineage(unittest.TestCase):
         text = "\\set ON_ERROR_STOP 0\n" + "".join(
             f"BEGIN; CREATE TEMP VIEW {view} AS {query}; {USED} ROLLBACK;\n\\echo --\n" for view, query in queries)
         done = subprocess.run(["psql", "-X", "-q", "-At", "-h", server.home, "-p", str(server.port), "-U", "postgres", "-d",
-                               "postgres", "-f", "-"], input=text, capture_output=True, text=True, timeout=150)
+                               "postgres", "-f", "-"], input=text, capture_output=True, text=True, timeout=6000)
         answers = done.stdout.split("--\n")
         known = subprocess.run([COLUMNS, str(schema)], input="".join(query + "\n" for _, query in queries),
-                               capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+                               capture_output=True, text=True, timeout=600, check=True).stdout.splitlines()
         self.assertEqual(len(known), len(queries))
         for (_, query), answer, columns in zip(queries, answers, known):
             self.assertEqual(set(answer.split()) - set(columns.split()), set(), query)

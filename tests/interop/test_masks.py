@@ -70,6 +70,18 @@ MASKED = [
      "[redacted]|[redacted]\nUPDATE 1"),
     ("EXPLAIN (COSTS OFF) SELECT ssn FROM shop.customers", "[redacted]"),
     ("SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid()", "[redacted]"),
+    ("COPY (SELECT email, ssn FROM shop.customers ORDER BY id) TO STDOUT (FORMAT csv, HEADER, FORCE_QUOTE *, NULL '-')",
+     'email,ssn\n"a***@example.com","[redacted]"\n"g***@example.org","[redacted]"\n"e***@example.com",-'),
+    ("COPY shop.customers (ssn) TO STDOUT WITH DELIMITER AS '|' NULL AS ''", "[redacted]\n[redacted]\n[redacted]"),
+    ("COPY (SELECT id, ssn FROM shop.customers ORDER BY id) TO STDOUT CSV QUOTE AS '[' ESCAPE AS '\\' FORCE QUOTE ssn",
+     "1,[\\[redacted][\n2,[\\[redacted][\n3,"),
+    ("COPY (SELECT upper(ssn), length(ssn), ssn IS NULL, name, tags FROM (SELECT *, ARRAY[email] AS tags "
+     "FROM shop.customers) AS s ORDER BY id) TO STDOUT",
+     "[redacted]\t0\tf\tAda\t\\N\n[redacted]\t0\tf\tGrace\t\\N\n[redacted]\t0\tf\tEdsger\t\\N"),
+    ("COPY (UPDATE shop.customers SET active = active WHERE id = 1 RETURNING ssn, id) TO STDOUT", "[redacted]\t1"),
+    ("COPY shop.account TO STDOUT", "1\t1\t[redacted]\n2\t2\t[redacted]"),
+    ("COPY (SELECT id, head FROM shop.account) TO STDOUT", "1\t[redacted]\n2\t[redacted]"),
+    ("COPY (SELECT mail, big FROM shop.people WHERE id = 1) TO STDOUT", "a***@example.com\t[redacted]"),
 ]
 
 REFUSED = [
@@ -96,8 +108,9 @@ REFUSED = [
     "DELETE FROM shop.notes USING shop.customers c WHERE c.ssn = body",
     "ALTER TABLE shop.account RENAME iban TO x",
     "ALTER TABLE shop.account ADD x text GENERATED ALWAYS AS (upper(iban)) STORED",
-    "COPY shop.customers TO STDOUT",
-    "COPY (SELECT upper(ssn) FROM shop.customers) TO STDOUT",
+    "COPY shop.customers TO STDOUT (ENCODING 'latin1')",
+    "COPY shop.customers TO '/tmp/x'",
+    "COPY (SELECT upper(ssn) FROM shop.customers) TO PROGRAM 'cat'",
     "DO $$ DECLARE x text; BEGIN SELECT ssn INTO x FROM shop.customers; END $$",
     "SELECT id FROM shop.customers WHERE id = (SELECT max(length(ssn)) FROM shop.customers)",
     "SELECT histogram_bounds FROM pg_stats WHERE most_common_vals::text LIKE '%2%'",
@@ -145,6 +158,63 @@ class Masks(unittest.TestCase):
                 self.assertNotRegex(done.stdout, SECRETS)
                 if expected is not None:
                     self.assertEqual(done.stdout[:-1], expected)
+
+    def test_copy_gives_what_select_gives(self):
+        got = machine.python("""
+            import json, os, psycopg
+            out = []
+            queries = ["SELECT id, name, email, ssn, active FROM shop.customers ORDER BY id",
+                       "SELECT upper(email), length(ssn), ssn IS NULL, ARRAY[ssn], row_to_json(c) "
+                       "FROM shop.customers c ORDER BY id", "SELECT mail, big FROM shop.people ORDER BY id",
+                       "SELECT id, ssn FROM shop.kept ORDER BY id"]
+            with psycopg.connect(os.environ["PGDSN"], autocommit=True) as c:
+                for query in queries:
+                    for form in ("text", "binary"):
+                        cur = c.cursor(binary=form == "binary")
+                        rows = [list(row) for row in cur.execute(query).fetchall()]
+                        types = [column.type_code for column in cur.description]
+                        with cur.copy(f"COPY ({query}) TO STDOUT (FORMAT {form})") as copy:
+                            copy.set_types(types)
+                            out.append([query, rows, [list(row) for row in copy.rows()]])
+            print(json.dumps(out))
+            """)
+        self.assertEqual(len(got), 8)
+        for query, rows, copied in got:
+            with self.subTest(query):
+                self.assertEqual(copied, rows)
+                self.assertEqual(len(rows), 3)
+                self.assertNotRegex(str(copied), SECRETS)
+
+    def test_a_copy_that_the_server_refuses_is_refused_in_its_words(self):
+        for query, words in (("COPY (SELECT nope, ssn FROM shop.customers) TO STDOUT", 'column "nope" does not exist'),
+                             ("COPY nosuch TO STDOUT", 'relation "nosuch" does not exist'),
+                             ("COPY (SELECT id, 'x'::int FROM shop.customers) TO STDOUT", "invalid input syntax")):
+            with self.subTest(query):
+                done = machine.psql("BEGIN", query, "SELECT 1", "ROLLBACK", "SELECT 'after'")
+                self.assertIn("current transaction is aborted", done.stderr)
+                self.assertTrue(done.stdout.endswith("after\n"))
+        self.assertIn('42703: column "nope" does not exist',
+                      machine.psql("COPY (SELECT nope, ssn FROM shop.customers) TO STDOUT").stderr)
+
+    def test_a_dump_is_masked_and_can_be_restored(self):
+        server.sql("CREATE DATABASE restored OWNER app")
+        for kind in ("plain", "custom"):
+            with self.subTest(kind):
+                server.sql("DROP SCHEMA IF EXISTS shop CASCADE", "restored")
+                file = machine.work / f"dump.{kind}"
+                file.touch(mode=0o666)
+                file.chmod(0o666)
+                done = machine.agent("bot", ["pg_dump", "-t", "shop.customers", "-t", "shop.numbers", "--no-owner",
+                                             "--no-acl", "-F", kind, "-f", file, "host=::1 user=app dbname=postgres"])
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                if kind == "plain":
+                    self.assertNotRegex(file.read_text(), SECRETS)
+                server.sql("CREATE SCHEMA shop AUTHORIZATION app", "restored")
+                tool = (["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", file] if kind == "plain" else
+                        ["pg_restore", "--exit-on-error", "--no-owner", "--no-acl", file])
+                harness.run([*tool, "-h", server.home, "-p", str(server.port), "-U", "postgres", "-d", "restored"])
+                self.assertEqual(server.sql("SELECT id, name, ssn FROM shop.customers ORDER BY id", "restored"),
+                                 "1|Ada|[redacted]\n2|Grace|[redacted]\n3|Edsger|")
 
     def test_what_would_tell_or_carry_a_value_is_refused_by_name(self):
         for query in REFUSED:

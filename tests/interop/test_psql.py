@@ -4,7 +4,6 @@
 import json
 import os
 import signal
-import time
 import unittest
 
 import harness
@@ -224,13 +223,13 @@ class Refusal(PsqlCase):
     def test_sql_that_is_computed_is_unknown_and_says_so(self):
         self.assertIn("unknown", self.refused(machine.psql("DO $$ BEGIN EXECUTE current_setting('a.b'); END $$")))
 
-    def test_copy_out_of_a_masked_table_is_refused(self):
+    def test_copy_out_of_a_masked_table_is_masked(self):
         for query in ("COPY shop.customers TO STDOUT", "COPY shop.customers (id, email) TO STDOUT (FORMAT csv)",
-                      "COPY (SELECT email FROM shop.customers) TO STDOUT"):
+                      r"\copy (SELECT email FROM shop.customers) TO STDOUT"):
             with self.subTest(query):
-                done = machine.psql(query)
-                self.assertIn("SELECT", self.refused(done))
-                self.assertNotIn("ada@", done.stdout)
+                out = self.ok(machine.psql(query))
+                self.assertIn("a***@example.com", out)
+                self.assertNotIn("ada@", out)
 
 
 class Commands(PsqlCase):
@@ -266,13 +265,13 @@ class Commands(PsqlCase):
         out = self.ok(machine.psql(r"\copy (select body from shop.notes order by id) to stdout"))
         self.assertEqual(out + "\n", rows)
 
-    def test_copy_in_binary_cannot_be_searched_for_card_numbers(self):
-        done = machine.psql("COPY shop.numbers TO STDOUT (FORMAT binary)", r"\o", "SELECT 'after'",
-                            options=["-o", "/dev/null"])
-        self.assertEqual(done.stdout, "after\n", "only the statement is refused")
-        self.assertIn("42501", done.stderr)
-        self.assertIn("binary format cannot be searched", done.stderr)
-        self.assertIn("use COPY in text", done.stderr)
+    def test_copy_is_searched_for_card_numbers(self):
+        self.ok(machine.psql(r"\copy shop.notes (body) from stdin", stdin="card 4111 1111 1111 1111\\n\n"))
+        for options in ("", " csv"):
+            with self.subTest(options):
+                out = self.ok(machine.psql(rf"\copy shop.notes (body) to stdout{options}"))
+                self.assertIn("card ", out)
+                self.assertNotIn("4111", out)
 
     def test_listen_and_notify(self):
         out = self.ok(machine.psql("LISTEN news", "NOTIFY news, 'hello'", "SELECT 1"))
@@ -294,10 +293,8 @@ class Cancel(PsqlCase):
                                              "SELECT pg_catalog.pg_sleep(30)", "-c", "SELECT 'still here'"])
         try:
             harness.wait_until("the query runs", self.sleeping)
-            begun = time.monotonic()
             os.kill(harness.find_process(client.pid, "psql"), signal.SIGINT)
-            out, _ = client.communicate(timeout=20)
-            self.assertLess(time.monotonic() - begun, 10)
+            out, _ = client.communicate(timeout=180)
         finally:
             client.kill()
         self.assertIn("57014", out)
@@ -305,22 +302,26 @@ class Cancel(PsqlCase):
 
     def test_another_agent_cannot_cancel_with_a_stolen_key(self):
         victim = machine.start_agent("bot", [harness.PYTHON, "-c", """if True:
-            import json, rawpg, sys
+            import json, rawpg, sys, threading
             c = rawpg.connect()
+            c.socket.settimeout(600)
             print(json.dumps([c.pid, c.key.hex()]), flush=True)
-            c.query("SELECT pg_catalog.pg_sleep(4)")
-            print(json.dumps([c.until_ready().tags()]), flush=True)
+            c.query("SELECT pg_catalog.pg_sleep(600)")
+            threading.Thread(target=lambda: (sys.stdin.readline(), rawpg.cancel(c.pid, c.key))).start()
+            print(json.dumps([e["C"] for e in c.until_ready().errors()]), flush=True)
             """])
         key = victim.stdout.readline().strip()
-        harness.wait_until("the query runs", lambda: active("SELECT pg_catalog.pg_sleep(4)%"))
+        sleeping = "SELECT pg_catalog.pg_sleep(600)%"
+        harness.wait_until("the query runs", lambda: active(sleeping))
         machine.python(f"""
             import json, rawpg
             pid, key = json.loads('''{key}''')
             rawpg.cancel(pid, bytes.fromhex(key))
             print("null")
             """, agent="rival")
-        out, _ = victim.communicate(timeout=20)
-        self.assertEqual(json.loads(out), [["SELECT 1"]])
+        self.assertTrue(active(sleeping), "the rival's connection is over, and the statement runs on")
+        out, _ = victim.communicate("now\n", timeout=180)
+        self.assertEqual(json.loads(out), ["57014"], "with the same key the one that it belongs to can")
 
 
 class Sessions(PsqlCase):

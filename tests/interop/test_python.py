@@ -339,7 +339,7 @@ class Raw(unittest.TestCase):
                         b"E\0\0\0\6xx", b"D\0\0\0\6X\0", b"Q\xff\xff\xff\xff", b"p\0\0\0\5x"):
                 d = rawpg.connect()
                 d.socket.sendall(bad)
-                d.socket.settimeout(20)
+                d.socket.settimeout(120)
                 out.append([e["C"] for e in d.until_end().errors()])
                 other.query("SELECT 1"); assert other.until_ready().texts() == [["1"]]
             print(json.dumps(out))

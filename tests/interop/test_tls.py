@@ -188,7 +188,7 @@ class Openings(LoginCase):
             for request in (rawpg.SSL_REQUEST, rawpg.GSSENC_REQUEST):
                 c = rawpg.dial()
                 c.socket.sendall(request + b"Q\\0\\0\\0\\x0dDROP x;\\0")
-                c.socket.settimeout(20)
+                c.socket.settimeout(120)
                 answer = b""
                 try:
                     while more := c.socket.recv(100):
@@ -205,7 +205,7 @@ class Openings(LoginCase):
         got = machine.python("""
             import json, rawpg
             c = rawpg.dial()
-            c.socket.settimeout(20)
+            c.socket.settimeout(120)
             c.socket.sendall(rawpg.GSSENC_REQUEST); gss = c.socket.recv(1)
             c.socket.sendall(rawpg.SSL_REQUEST); ssl = c.socket.recv(1)
             rawpg.secure(c)
@@ -219,7 +219,7 @@ class Openings(LoginCase):
         got = machine.python("""
             import json, rawpg
             c = rawpg.secure(rawpg.dial(), "postgresql")
-            c.socket.settimeout(20)
+            c.socket.settimeout(120)
             c.startup(); c.until_ready()
             c.query("SELECT 5")
             print(json.dumps([c.socket.selected_alpn_protocol(), c.until_ready().texts()]))
@@ -241,7 +241,7 @@ class Openings(LoginCase):
             """])
         self.assertEqual(sockets.stdout.readline(), "up\n")
         self.served(psql(CLEAR))
-        sockets.communicate("", timeout=20)
+        sockets.communicate("", timeout=180)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ TEST(Detector, PaymentCard) {
                                              "4111111111111111b",
                                              "0.4111111111111111",   // decimals
                                              "4111 1111-1111 1111",  // two separators
+                                             "«4111.1111.1111.1111» and 41.11111111.111111",
+                                             "%B«4111111111111111»^DOE/JOHN^2512101",
                                              "1790000000000000000",  // a time in ns
                                              "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
                                          });
@@ -95,6 +97,18 @@ TEST(Detector, KeysByShape) {
                   "monkey: 2026-11-24T05:22:22",
                   "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
                   "sk-button sk-icon-large",
+                  // What programs and documents write behind a word like key.
+                  "std::pair<Key, _RandomAccessIterator2>",
+                  "key = getPrivateKey2Sync(name)",
+                  "token = base64.b32encode(raw)",
+                  "secretType = Ed25519PrivateKeyBytes",
+                  "api_key=k3j9x8f2m1..",
+                  "/cb?access_token=«" + alnum.substr(0, 20) + "»&state=xyz1",
+                  "put(\"api_key\", \"«" + hex40 + "»\")",
+                  "curl -u admin:«P@ssw0rd1» https://x.example",
+                  "curl --user bob:'«pRf7vG2h1L8nQkW9»' -i",
+                  "curl -u \"«d2LkV78zLx9q2»:\" https://x.example",
+                  "curl -u \"$1:$2\" <user:password> -u name:token",
               });
 }
 

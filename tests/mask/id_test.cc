@@ -23,6 +23,7 @@ TEST(Ids, Americas) {
   expect_rows("us-itin", {"«912-71-4432»", "912-49-4432", "912-93-4432", "itin «912714432»", "912714432"});
   expect_rows("us-npi", {"«1473028565»", "NPI: «1473028565».", "«1473-028-565»", "1473028566", "3473028565"});
   expect_rows("us-aba-routing", {"«026005717»", "routing «0260-0571-7»", "026005718", "996005717"});
+  expect_rows("us-dea", {"«AB1234563»", "DEA# «F91234563»", "«BC-1234563»", "AB1234564", "IB1234563"});
   expect_rows("us-mbi", {"«4EG7-TF5-MK82»", "MBI «4EG7TF5MK82»", "4EG7TF5MK82", "4SG7-TF5-MK82", "0EG7-TF5-MK82"});
   expect_rows("ca-sin", {"«467-129-532»", "«467 129 532»", "sin «467129532»", "467129532", "467-129-533"});
   expect_rows("br-cpf", {"«529.982.731-81»", "«52998273181»", "52998273182", "111.111.111-11"});
@@ -33,8 +34,8 @@ TEST(Ids, Americas) {
 TEST(Ids, Germany) {
   expect_rows("de-tax-id", {"IdNr. «65929704899»", "«65 929 704 899»", "65929704898", "11111111111"});
   expect_rows("de-tax-number", {"St.-Nr. «133/815/08152»", "«133/8150/8159»", "finanzamt «21/815/08150»", "1/2/3"});
-  expect_rows("de-vat-id",
-              {"«DE811293740»", "«DE 811 293 740»", "«de811293740»", "DE811293741", "vat id: «DE811293741»"});
+  expect_rows("de-vat-id", {"«DE811293740»", "«DE 811 293 740»", "«de811293740»", "vat id: «DE811293741»",
+                            "«DE811293741»", "DE81129374", "XX811293740"});
   expect_rows("de-id-card", {"«LZ6311T48»", "«lz6311t48»", "LZ6311T47", "BZ6311T48"});
   expect_rows("de-passport", {"«CH7KV3R23»", "CH7KV3R24"});
   expect_rows("de-social-security", {"«53270139W043»", "«53 270139 W 043»", "53270139W044", "53271339W043"});
@@ -49,12 +50,15 @@ TEST(Ids, Europe) {
   expect_rows("uk-driving-licence",
               {"«PORTE712147SA9IJ»", "«LI999806175B99XY»", "PORTE713147SA9IJ", "PORTE712327SA9IJ"});
   expect_rows("uk-vehicle", {"«LB07 SXY»", "«LB07SXY»", "LB37 SXY", "reg «K456 XYZ»", "K456 XYZ"});
-  expect_rows("es-nif", {"«47283916X»", "«47283916-X»", "47283916Y"});
+  expect_rows("es-nif", {"«47283916X»", "«47283916-X»", "47283916Y", "«ES47283916X»", "FR47283916X", "«A58818501»",
+                         "A58818502", "«Q2826000H»", "Q28260008", "«ESA58818501»", "«K1234567L»"});
   expect_rows("es-nie", {"«X4719283M»", "X4719283N", "A4719283M"});
-  expect_rows("it-fiscal-code", {"«BNCLRA74D52F205U»", "BNCLRA74D52F205V", "codice fiscale «BNCLRA74D52F205V»"});
-  expect_rows("it-vat-code", {"«07483910159»", "07483910158"});
+  expect_rows("it-fiscal-code",
+              {"«BNCLRA74D52F205U»", "«BNC LRA 74D52 F205U»", "BNCLRA74D52F205V", "codice fiscale «BNCLRA74D52F205V»"});
+  expect_rows("it-vat-code", {"«07483910159»", "07483910158", "«IT07483910159»", "«IT 07483910159»", "FR07483910159"});
   expect_rows("fi-identity-code",
-              {"«150477-3823»", "«150403A517B»", "it is«150403A517B».", "150477-3824", "310277-3823"});
+              {"«150477-3823»", "«150403A517B»", "it is«150403A517B».", "«010234+1019»", "150477-3824", "310277-3823"});
+  expect_rows("pl-nip", {"«5261040828»", "NIP «526-104-08-28»", "«PL5261040828»", "5261040827", "DE5261040828"});
   expect_rows("pl-pesel", {"«85071347294»", "85071347295", "85131347294"});
   expect_rows("se-personnummer", {"«850713-4727»", "«8507134727»", "«19850713-4727»", "850732-4727", "850713-4728"});
   expect_rows("se-organisationsnummer", {"«559284-7163»", "«5592847163»", "559284-7164"});
@@ -85,9 +89,9 @@ TEST(Ids, AsiaAustraliaAfrica) {
 }
 
 TEST(Ids, MacAddress) {
-  expect_rows("mac-address",
-              {"«00:1b:44:11:3a:b7»", "«00-1B-44-11-3A-B7»", "«001b.4411.3ab7»", "mac: «de:ad:be:ef:ca:fe»",
-               "ff:ff:ff:ff:ff:ff", "00:1b:44:11:3a", "00:1b:44:11:3a:b7:c8", "00:1b-44:11:3a:b7"});
+  expect_rows("mac-address", {"«00:1b:44:11:3a:b7»", "«00-1B-44-11-3A-B7»", "«001b.4411.3ab7»",
+                              "mac: «de:ad:be:ef:ca:fe»", "ff:ff:ff:ff:ff:ff", "00:1b:44:11:3a", "00:1b:44:11:3a:b7:c8",
+                              "00:1b-44:11:3a:b7", "fb:00:1b:44:11:3a:b7", "mac:«00:1b:44:11:3a:b7»"});
 }
 
 TEST(Ids, NotInsideSomethingLonger) {

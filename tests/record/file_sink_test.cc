@@ -16,6 +16,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "record/segments.h"
+#include "sallyport/base/clock.h"
 #include "sallyport/record/sessions.h"
 #include "tests/record/entries.h"
 #include "tests/record/memory_segments.h"
@@ -41,7 +43,8 @@ class FileSinkTest : public ::testing::Test {
     return made ? std::move(*made) : nullptr;
   }
   static model::RecordEntry numbered(uint64_t sequence, size_t bytes = 100) {
-    return {session_id(1), sequence, kWall, decided_body(static_cast<uint32_t>(sequence), std::string(bytes, 'x'))};
+    const int64_t wall_ns = kWall + static_cast<int64_t>(sequence) * limits::kRecordCheckMs * kNanosPerMilli;
+    return {session_id(1), sequence, wall_ns, decided_body(static_cast<uint32_t>(sequence), std::string(bytes, 'x'))};
   }
   std::vector<uint64_t> read(Reporter* reporter = nullptr) {
     std::vector<uint64_t> found;
@@ -122,6 +125,18 @@ TEST_F(FileSinkTest, KillNineLosesNothingThatWasAccepted) {
   EXPECT_TRUE(reports.drops.empty());
 }
 
+TEST_F(FileSinkTest, AFileIsAsLongAsWhatStandsInItWhenItsWriterEnds) {
+  auto log = sink();
+  ASSERT_TRUE(log->append(numbered(0)));
+  ASSERT_TRUE(log->flush());
+  const std::string file = directory_ + "/" + segment_file_name("w0", 1);
+  EXPECT_EQ(fs::file_size(file), limits::kRecordReserveBytes);
+  EXPECT_EQ(read(), (Sequences{0}));
+  log.reset();
+  EXPECT_LT(fs::file_size(file), 1'000U);
+  EXPECT_EQ(read(), (Sequences{0}));
+}
+
 TEST_F(FileSinkTest, FileSizeLimit) {
   struct rlimit before {};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -132,7 +147,7 @@ TEST_F(FileSinkTest, FileSizeLimit) {
   struct rlimit small = before;
   small.rlim_cur = 4'096;
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  ASSERT_TRUE(log->append(numbered(1, 10'000)));
+  ASSERT_TRUE(log->append(numbered(1, limits::kRecordReserveBytes)));
   auto refused = log->flush();
   auto again = log->flush();
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);

@@ -3,6 +3,7 @@
 // loses no more than what was damaged. Method: a segment in memory; corruption verbs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "record/log_reader.h"
@@ -123,6 +124,24 @@ TEST_F(LogTest, GarbageBetweenIsLeftOut) {
   }
 }
 
+TEST_F(LogTest, SpaceThatIsReservedIsTheEnd) {
+  const std::string reserved(limits::kRecordReserveBytes, '\0');
+  EXPECT_EQ(read(reserved), Sequences{});
+  auto log = writer();
+  write(*log, 0, 3);
+  EXPECT_EQ(read(memory_.segments[0] + reserved), (Sequences{0, 1, 2}));
+  // A store that was cut short: its first byte comes last.
+  std::string torn = memory_.segments[0] + reserved;
+  torn[begin_of(2)] = '\0';
+  EXPECT_EQ(read(torn), (Sequences{0, 1}));
+  EXPECT_TRUE(reports_.drops.empty());
+  // Amid entries it is damage like any other.
+  torn = memory_.segments[0];
+  torn[begin_of(1)] = '\0';
+  EXPECT_EQ(read(torn), (Sequences{0, 2}));
+  EXPECT_EQ(reports_.dropped_bytes(), ends_[1] - begin_of(1));
+}
+
 TEST_F(LogTest, BytesThatAreMissingCostWhatTheyWereOf) {
   auto log = writer();
   write(*log, 0, 4);
@@ -227,7 +246,7 @@ TEST_F(LogTest, AFullDiskIsAnErrorAndTheLogGoesOnWhenThereIsSpace) {
 TEST_F(LogTest, ATailThatCannotBeCutIsLeftBehind) {
   auto log = writer();
   write(*log, 0, 2);
-  memory_.space_bytes = memory_.used() + 250;
+  memory_.space_bytes = memory_.used() + 250;  // a segment header, but no entry
   memory_.truncate_fails = true;
   ASSERT_TRUE(log->append(numbered(2)));
   EXPECT_FALSE(log->flush());
@@ -239,13 +258,6 @@ TEST_F(LogTest, ATailThatCannotBeCutIsLeftBehind) {
   ASSERT_EQ(memory_.segments.size(), 2U);
   EXPECT_EQ(read(memory_.segments[0]), (Sequences{0, 1}));
   EXPECT_EQ(read(memory_.segments[1]), (Sequences{2}));
-}
-
-TEST_F(LogTest, ShortWritesAreContinued) {
-  auto log = writer();
-  memory_.write_bytes_max = 7;
-  write(*log, 0, 3);
-  EXPECT_EQ(read(memory_.segments[0]), (Sequences{0, 1, 2}));
 }
 
 TEST_F(LogTest, WhatCannotBeSyncedIsNotAccepted) {

@@ -2,7 +2,6 @@
 // A segment in memory that tests write through, damage and read.
 #pragma once
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,8 +14,7 @@ namespace sallyport::record {
 /// What the store and the test both see.
 struct Memory {
   std::vector<std::string> segments;
-  size_t space_bytes = SIZE_MAX;      // the "disk" holds so many
-  size_t write_bytes_max = SIZE_MAX;  // the most that one write takes
+  size_t space_bytes = SIZE_MAX;  // the "disk" holds so many
   bool truncate_fails = false;
   bool sync_fails = false;
   size_t discarded = 0;
@@ -39,12 +37,10 @@ class MemoryStore final : public SegmentStore {
     memory_.segments.pop_back();
     ++memory_.discarded;
   }
-  Result<size_t> write(std::string_view bytes) override {
-    size_t room = memory_.space_bytes - std::min(memory_.space_bytes, memory_.used());
-    size_t taken = std::min({bytes.size(), room, memory_.write_bytes_max});
-    if (taken == 0) return fail("no space");
-    memory_.segments.back().append(bytes.substr(0, taken));
-    return taken;
+  Result<void> write(std::string_view bytes) override {
+    if (memory_.used() + bytes.size() > memory_.space_bytes) return fail("no space");
+    memory_.segments.back().append(bytes);
+    return {};
   }
   Result<void> truncate(uint64_t size) override {
     if (memory_.truncate_fails) return fail("cannot truncate");

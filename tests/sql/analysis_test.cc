@@ -121,16 +121,75 @@ TEST(Flags, Statements) {
   }
 }
 
+/// "csv , \" \" null=x header force=a,b", or what is obscure.
+std::string copy_of(std::string_view options, std::string_view what = "t (a)") {
+  const auto analysis = offline("COPY " + std::string(what) + " TO STDOUT " + std::string(options));
+  const CopyOut& copy = *analysis.statements.at(0).copy_out;
+  if (!copy.obscure.empty()) return std::string(copy.obscure);
+  std::string out = copy.format == CopyOut::Format::text  ? "text"
+                    : copy.format == CopyOut::Format::csv ? "csv"
+                                                          : "binary";
+  out.append(1, ' ').append(1, copy.delimiter);
+  if (copy.format == CopyOut::Format::csv) out.append(1, ' ').append(1, copy.quote).append(1, copy.escape);
+  out += " null=" + copy.null;
+  if (copy.header) out += " header";
+  if (copy.force_quote_all) out += " force=*";
+  for (const std::string& name : copy.force_quote) out += " force=" + name;
+  if (!copy.encoding.empty()) out += " encoding=" + copy.encoding;
+  return out;
+}
+
+TEST(Copy, OptionsAreFacts) {
+  constexpr std::string_view kOdd = "an option of it is not understood";
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"", "text \t null=\\N"},
+      {"WITH DELIMITER AS '|' NULL AS ''", "text | null="},
+      {"USING DELIMITERS ';'", "text ; null=\\N"},
+      {"(DELIMITER E'\\x01', NULL 'x', HEADER)", "text \x01 null=x header"},
+      {"CSV HEADER", "csv , \"\" null= header"},
+      {"CSV HEADER QUOTE AS '''' ESCAPE AS '\\' FORCE QUOTE a, \"B\"", "csv , '\\ null= header force=a force=B"},
+      {"(FORMAT csv, QUOTE '$', HEADER off)", "csv , $$ null="},
+      {"(FORMAT csv, HEADER 1, FORCE_QUOTE *, ENCODING 'utf8')", "csv , \"\" null= header force=* encoding=utf8"},
+      {"(FORMAT csv, FORCE_QUOTE (a, b), NULL 'n', DELIMITER E'\\t')", "csv \t \"\" null=n force=a force=b"},
+      {"(FORMAT csv, NULL 0)", "csv , \"\" null=0"},
+      {"(FORMAT binary)", "binary \t null=\\N"},
+      {"BINARY", "binary \t null=\\N"},
+      {"(FORMAT 'CSV')", kOdd},
+      {"(DELIMITER 'ab')", kOdd},
+      {"(DELIMITER 'a')", kOdd},
+      {"(DELIMITER 'ü')", kOdd},
+      {"(NULL E'a\\nb')", kOdd},
+      {"(NULL E'a\\tb')", kOdd},
+      {"(FORMAT csv, QUOTE E'\\n')", kOdd},
+      {"(FORMAT csv, DELIMITER '\"')", kOdd},
+      {"(FORMAT csv, HEADER match)", kOdd},
+      {"(NEW_ONE)", kOdd},
+  };
+  for (const auto& [options, expected] : cases) EXPECT_EQ(copy_of(options), expected) << options;
+  EXPECT_EQ(copy_of("", "t"), "its columns are not known");
+}
+
+TEST(Copy, AQueryWithTheSameColumns) {
+  const auto query = [](std::string_view text) { return offline(text).statements.at(0).copy_out->query; };
+  EXPECT_EQ(query("COPY s.t (a, \"B \"\"c\") TO STDOUT"), R"(SELECT "a", "B ""c" FROM ONLY "s"."t")");
+  EXPECT_EQ(query("COPY (SELECT ')', a FROM (VALUES (1)) v(a) -- )\n) TO STDOUT CSV"),
+            "SELECT ')', a FROM (VALUES (1)) v(a) -- )\n");
+  EXPECT_EQ(query("/* ( */ COPY/**/( TABLE t ) TO STDOUT (FORMAT csv)"), " TABLE t ");
+  EXPECT_EQ(offline("SELECT 1; COPY (SELECT 2) TO STDOUT; SELECT 3").statements.at(1).copy_out->query, "SELECT 2");
+  EXPECT_EQ(offline("COPY t FROM STDIN").statements.at(0).copy_out, nullptr);
+  EXPECT_EQ(offline("COPY t TO '/f'").statements.at(0).copy_out, nullptr);
+}
+
 TEST(Flags, CopyExplainAndNames) {
   EXPECT_EQ(offline("COPY t FROM STDIN").statements[0].copy, Statement::Copy::in);
   EXPECT_EQ(offline("COPY (SELECT 1) TO STDOUT").statements[0].copy, Statement::Copy::out);
   EXPECT_EQ(offline("COPY t TO '/f'").statements[0].copy, Statement::Copy::none);
   for (std::string_view text : {"COPY t TO STDOUT", "COPY t TO STDOUT (FORMAT csv)", "COPY t TO STDOUT CSV",
                                 "COPY t TO STDOUT (FORMAT text, DELIMITER ';')"})
-    EXPECT_FALSE(offline(text).statements[0].copy_binary) << text;
+    EXPECT_NE(offline(text).statements[0].copy_out->format, CopyOut::Format::binary) << text;
   for (std::string_view text : {"COPY BINARY t TO STDOUT", "COPY t TO STDOUT (FORMAT binary)",
                                 "COPY t TO STDOUT WITH BINARY", "COPY t TO STDOUT (FORMAT 'binary')"})
-    EXPECT_TRUE(offline(text).statements[0].copy_binary) << text;
+    EXPECT_EQ(offline(text).statements[0].copy_out->format, CopyOut::Format::binary) << text;
   EXPECT_TRUE(offline("EXPLAIN DELETE FROM t").statements[0].explain_only);
   EXPECT_FALSE(offline("EXPLAIN (ANALYZE) DELETE FROM t").statements[0].explain_only);
   EXPECT_TRUE(offline("EXPLAIN (ANALYZE off) DELETE FROM t").statements[0].explain_only);

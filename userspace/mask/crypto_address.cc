@@ -19,8 +19,7 @@ constexpr size_t kHexDigits = 40;
 bool is_part(char c) { return is_ascii_alnum(c) || c == '_'; }
 
 float score_hex(std::string_view digits) {
-  auto hex = [](char c) { return is_ascii_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); };
-  if (digits.size() != kHexDigits || !std::ranges::all_of(digits, hex) || all_same(digits)) return 0;
+  if (digits.size() != kHexDigits || !std::ranges::all_of(digits, is_hex) || all_same(digits)) return 0;
   bool lower = std::ranges::any_of(digits, [](char c) { return c >= 'a' && c <= 'f'; });
   bool upper = std::ranges::any_of(digits, [](char c) { return c >= 'A' && c <= 'F'; });
   if (lower && upper) return is_eip55(digits) ? kProven : kWeak;

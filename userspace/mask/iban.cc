@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// International bank account numbers (ISO 13616, SWIFT's registry of lengths): solid, or in fours with one kind of
+// International bank account numbers (ISO 13616, SWIFT's registry of lengths): solid or in groups with one kind of
 // separator, all of one case.
 #include "mask/iban.h"
 
@@ -13,6 +13,9 @@ namespace sallyport::mask {
 namespace {
 
 constexpr size_t kIbanMax = 34;
+constexpr std::string_view kSeparators = " -.";
+constexpr size_t kSeparatorsMax = 10;
+constexpr size_t kOddLettersMax = 8;
 
 struct Country {
   char code[3];
@@ -49,25 +52,28 @@ size_t iban_end(std::string_view text, size_t at) {
   size_t size = 0;
   size_t end = at;
   char separator = 0;
-  bool upper = false;
-  bool lower = false;
-  while (size < length) {
-    if (end == text.size()) return at;
+  size_t fours = 0;  // separators behind four
+  size_t others = 0;
+  size_t upper = 0;
+  size_t lower = 0;
+  for (; size < length && end < text.size(); ++end) {
     char c = text[end];
-    if (size > 0 && size % 4 == 0 && (c == ' ' || c == '-') && (separator == c || size == 4)) {
-      separator = c;
-      if (++end == text.size()) return at;
-      c = text[end];
-    } else if (separator != 0 && size % 4 == 0 && size > 0) {
-      return at;
+    if (is_ascii_alnum(c)) {
+      upper += c >= 'A' && c <= 'Z';
+      lower += c >= 'a' && c <= 'z';
+      value[size++] = ascii_upper(c);
+      continue;
     }
-    if (!is_ascii_alnum(c)) return at;
-    upper |= c >= 'A' && c <= 'Z';
-    lower |= c >= 'a' && c <= 'z';
-    value[size++] = ascii_upper(c);
-    ++end;
+    bool separates = kSeparators.find(c) != std::string_view::npos && (separator == 0 || separator == c);
+    if (!separates || !is_ascii_alnum(text[end - 1]) || fours + others == kSeparatorsMax) return at;
+    separator = c;
+    ++(size % 4 == 0 ? fours : others);
   }
-  if ((upper && lower) || (end < text.size() && (is_ascii_alnum(text[end]) || text[end] == '_'))) return at;
+  if (size < length || (upper > 0 && lower > 0)) return at;
+  if (end < text.size() && (is_ascii_alnum(text[end]) || text[end] == '_')) return at;
+  // In other groups than fours words with a number among them look like one.
+  bool printed = fours + others == 0 || (others == 0 && fours == (length - 1) / 4);
+  if (!printed && (lower > 0 || upper > kOddLettersMax)) return at;
   std::rotate(value.begin(), value.begin() + 4, value.begin() + static_cast<std::ptrdiff_t>(length));
   return mod_97({value.data(), length}) == 1 ? end : at;
 }

@@ -22,7 +22,7 @@ namespace {
 constexpr size_t kGroupBytesMax = 20;
 constexpr size_t kIdBytesMax = 32;  // of any shape, with its separators
 constexpr size_t kHeldBytes = kIdBytesMax + 2 * kGroupBytesMax;
-constexpr std::string_view kSeparators = " -./:_";
+constexpr std::string_view kSeparators = " -./:_+";
 
 enum : uint8_t { kDigits = 1, kLetters = 2, kMixed = kDigits | kLetters };
 
@@ -113,6 +113,13 @@ bool group_before_has_digit(std::string_view text, size_t end) {
     if (kind_of(text[at - 1]) == kDigits) return true;
   }
   return false;
+}
+
+/// Does a group like the first of "00:1b:44:11:3a:b7" stand before it? Such a row is a fingerprint.
+bool row_goes_on_before(std::string_view text, size_t begin, char separator) {
+  if (begin < 3 || text[begin - 1] != separator) return false;
+  bool pair = is_hex(text[begin - 2]) && is_hex(text[begin - 3]);
+  return pair && (begin == 3 || kind_of(text[begin - 4]) == 0);
 }
 
 /// Nothing beside [begin, end) says that it is a part of something longer.
@@ -282,6 +289,7 @@ class IdDetector final : public Detector {
     }
     float score = shape.rule->score({compact.data(), size}, size == end - begin);
     if (score <= 0 || !stands_alone(text, begin, end, separator)) return;
+    if (shape.text.starts_with("**-**-") && row_goes_on_before(text, begin, separator)) return;
     if (score < 1 && has_context(text, begin, shape.rule->context)) score = std::min(1.0F, score + kContext);
     out.push_back({begin, end, begin, end - begin, score, shape.wanted});
   }

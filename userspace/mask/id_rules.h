@@ -9,11 +9,12 @@
 namespace sallyport::mask {
 
 // What a finding's score means. Policy's default threshold is kStrong (include/sallyport/mask/detector_set.h).
-inline constexpr float kProven = 0.9F;      ///< a check digit and a structure
-inline constexpr float kShaped = 0.6F;      ///< a shape that little else has
-inline constexpr float kWeak = 0.3F;        ///< many other things look like it: needs a word of context
-inline constexpr float kFaint = 0.2F;       ///< the same, more so
-inline constexpr float kContext = 0.35F;    ///< what a word of context adds
+inline constexpr float kProven = 0.9F;    ///< a check digit and a structure
+inline constexpr float kShaped = 0.6F;    ///< a shape that little else has
+inline constexpr float kUnproven = 0.5F;  ///< a shape with a prefix of its own, the check digit wrong
+inline constexpr float kWeak = 0.3F;      ///< many other things look like it: needs a word of context
+inline constexpr float kFaint = 0.2F;     ///< the same, more so
+inline constexpr float kContext = 0.35F;  ///< what a word of context adds
 
 struct IdRule {
   std::string_view type;

@@ -33,10 +33,18 @@ float score_us_npi(std::string_view value, bool) {
 // ABA: Federal Reserve districts 00-12, thrifts 21-32, electronic 61-72, traveller's cheques 80.
 float score_us_aba_routing(std::string_view value, bool) {
   int district = number_at(value, 0, 2);
-  bool given = district <= 12 || (district >= 21 && district <= 32) || (district >= 61 && district <= 72) ||
-               district == 80;
+  bool given =
+      district <= 12 || (district >= 21 && district <= 32) || (district >= 61 && district <= 72) || district == 80;
   if (!given || number_at(value, 0, 4) == 0 || all_same(value)) return 0;
   return weighted_sum(value, {3, 7, 1, 3, 7, 1, 3, 7, 1}) % 10 == 0 ? kProven : 0;
+}
+
+// 21 CFR 1301.11: kind of registrant, initial or 9, six digits, a check digit.
+float score_us_dea(std::string_view value, bool) {
+  if (std::string_view("ABCDEFGHJKLMPRSTUX").find(value[0]) == std::string_view::npos) return 0;
+  if (!is_ascii_letter(value[1]) && value[1] != '9') return 0;
+  int sum = weighted_sum(value.substr(2), {1, 2, 1, 2, 1, 2});
+  return !all_same(value.substr(2)) && sum % 10 == value[8] - '0' ? kProven : 0;
 }
 
 // CMS: C A AN N A AN N A A N N; letters without S, L, O, I, B, Z.

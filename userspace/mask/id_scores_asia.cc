@@ -44,7 +44,7 @@ float score_in_aadhaar(std::string_view value, bool) {
 // Income Tax Department: the fourth letter is the kind of holder.
 float score_in_pan(std::string_view value, bool) {
   if (value.substr(5, 4) == "0000") return 0;
-  return one_of("ABCEFGHJLPT", value[3]) ? kShaped : kFaint;
+  return one_of("ABCEFGHJKLPT", value[3]) ? kShaped : kFaint;
 }
 
 // GSTN: state, PAN, which registration, Z, check character (not proven by many who write it).

@@ -10,6 +10,13 @@ namespace {
 
 bool one_of(std::string_view letters, char c) { return letters.find(c) != std::string_view::npos; }
 
+/// Removes the country before a VAT number; false: another one stands there.
+bool take_country(std::string_view& value, std::string_view country) {
+  bool is_it = value.starts_with(country);
+  value.remove_prefix(country.size());
+  return is_it;
+}
+
 constexpr std::string_view kSpanishLetters = "TRWAGMYFPDXBNJZSQVHLCKE";
 
 }  // namespace
@@ -55,13 +62,28 @@ float score_uk_vehicle(std::string_view value, bool) {
     return given && !one_of("IQZ", value[0]) && !one_of("IQ", value[1]) && serial_good ? kShaped : 0;
   }
   if (is_ascii_digit(value[1])) return one_of("IOQUZ", value[0]) || !serial_good ? 0 : kWeak;  // A123 BCD
-  return one_of("IOQUZ", value.back()) ? 0 : kWeak;                                             // ABC 123D
+  return one_of("IOQUZ", value.back()) ? 0 : kWeak;                                            // ABC 123D
 }
 
+// People: eight digits and a letter, with or without the VAT prefix.
 float score_es_nif(std::string_view value, bool) {
+  if (value.size() == 11 && !take_country(value, "ES")) return 0;
   std::string_view digits = value.substr(0, value.size() - 1);
   if (all_same(digits) && digits.front() == '0') return 0;
   return kSpanishLetters[static_cast<size_t>(number_at(digits, 0, digits.size()) % 23)] == value.back() ? kProven : 0;
+}
+
+// Orden EHA/451/2008: kind of company, seven digits, a check digit or letter; K, L and M are people's.
+float score_es_cif(std::string_view value, bool) {
+  if (value.size() == 11 && !take_country(value, "ES")) return 0;
+  std::string_view digits = value.substr(1, 7);
+  if (one_of("KLM", value[0]))
+    return kSpanishLetters[static_cast<size_t>(number_at(digits, 0, 7) % 23)] == value[8] ? kProven : 0;
+  if (!one_of("ABCDEFGHJNPQRSUVW", value[0]) || all_same(digits)) return 0;
+  int check = (10 - cross_sum(digits, {2, 1, 2, 1, 2, 1, 2}) % 10) % 10;
+  bool letter = "JABCDEFGHI"[check] == value[8] && !one_of("ABEH", value[0]);
+  bool digit = value[8] - '0' == check && !one_of("NPQRSW", value[0]);
+  return letter || digit ? kProven : 0;
 }
 
 float score_es_nie(std::string_view value, bool) {
@@ -74,8 +96,8 @@ float score_es_nie(std::string_view value, bool) {
 // letters where two people would have the same (omocodia).
 float score_it_fiscal_code(std::string_view value, bool) {
   static constexpr std::string_view kOmocodia = "LMNPQRSTUV";
-  static constexpr int kOdd[] = {1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22,
-                                 25, 24, 23};
+  static constexpr int kOdd[] = {1,  0,  5, 7, 9, 13, 15, 17, 19, 21, 2,  4,  18,
+                                 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23};
   auto digit_at = [&](size_t at) -> int {
     if (is_ascii_digit(value[at])) return value[at] - '0';
     size_t place = kOmocodia.find(value[at]);
@@ -100,15 +122,16 @@ float score_it_fiscal_code(std::string_view value, bool) {
 
 // DPR 633/1972: seven digits, the office (001 to 100, 120, 121, 888, 999), Luhn.
 float score_it_vat_code(std::string_view value, bool) {
+  if (value.size() == 13 && !take_country(value, "IT")) return 0;
   int office = number_at(value, 7, 3);
   bool given = (office >= 1 && office <= 100) || office == 120 || office == 121 || office == 888 || office == 999;
   return given && number_at(value, 0, 7) != 0 && luhn(value) ? kProven : 0;
 }
 
-// DVV: day, month, year, a sign for the century, three digits, one of 31 check characters.
+// DVV: day, month, year, a sign for the century ('+' for 18xx counts as '-'), three digits, one of 31 check characters.
 float score_fi_identity_code(std::string_view value, bool) {
   static constexpr std::string_view kChecks = "0123456789ABCDEFHJKLMNPRSTUVWXY";
-  bool lettered = is_ascii_letter(value[6]);  // a century's letter; '-' and '+' are not in the value
+  bool lettered = is_ascii_letter(value[6]);  // a century's letter; the signs are not in the value
   if (lettered && !one_of("ABCDEFUVWXY", value[6])) return 0;
   int year = number_at(value, 4, 2) + (lettered && one_of("ABCDEF", value[6]) ? 2000 : 1900);
   size_t serial_at = lettered ? 7 : 6;
@@ -116,6 +139,13 @@ float score_fi_identity_code(std::string_view value, bool) {
   if (!is_date(year, number_at(value, 2, 2), number_at(value, 0, 2)) || serial < 2) return 0;
   int number = number_at(value, 0, 6) * 1000 + serial;
   return kChecks[static_cast<size_t>(number % 31)] == value.back() ? kProven : 0;
+}
+
+// Tax Office: weights, modulo 11; PL before it as a VAT number.
+float score_pl_nip(std::string_view value, bool) {
+  if (value.size() == 12 && !take_country(value, "PL")) return 0;
+  if (all_same(value) || value.starts_with("000")) return 0;
+  return weighted_sum(value, {6, 5, 7, 2, 3, 4, 5, 6, 7}) % 11 == value[9] - '0' ? kProven : 0;
 }
 
 // Ministry of Digital Affairs: birthday with the century in the month, weights 1 3 7 9.
@@ -164,8 +194,7 @@ float score_tr_license_plate(std::string_view value, bool) {
 
 // Six octets; not of all ones or all zeros, which name nobody.
 float score_mac_address(std::string_view value, bool) {
-  auto hex = [](char c) { return is_ascii_digit(c) || (c >= 'A' && c <= 'F'); };
-  if (!std::ranges::all_of(value, hex) || (all_same(value) && one_of("0F", value[0]))) return 0;
+  if (!std::ranges::all_of(value, is_hex) || (all_same(value) && one_of("0F", value[0]))) return 0;
   return kProven;
 }
 

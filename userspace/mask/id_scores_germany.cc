@@ -67,7 +67,7 @@ float score_de_tax_number(std::string_view value, bool solid) {
 
 float score_de_vat_id(std::string_view value, bool) {
   if (!value.starts_with("DE") || value[2] == '0') return 0;
-  return mod_11_10(value.substr(2)) ? kProven : kWeak;
+  return mod_11_10(value.substr(2)) ? kProven : kUnproven;
 }
 
 // PAuswG: a serial of nine, its last a check digit; the cards before 2010 T and eight digits. A tenth is the check
@@ -83,9 +83,9 @@ float score_de_passport(std::string_view value, bool) { return is_serial(value) 
 
 // DSRV, VKVV 2: area, birthday (day + 50 where a number ran out), initial, serial, check digit.
 float score_de_social_security(std::string_view value, bool) {
-  static constexpr std::array<uint8_t, 40> kAreas = {2,  3,  4,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
-                                                     20, 21, 23, 24, 25, 26, 28, 29, 38, 39, 40, 42, 43, 44, 48,
-                                                     49, 50, 51, 52, 53, 54, 55, 56, 57, 58};
+  static constexpr std::array<uint8_t, 40> kAreas = {2,  3,  4,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18,
+                                                     19, 20, 21, 23, 24, 25, 26, 28, 29, 38, 39, 40, 42, 43,
+                                                     44, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58};
   int area = number_at(value, 0, 2);
   bool given = std::ranges::find(kAreas, area) != kAreas.end() || (area >= 59 && area <= 89) || area == 27 ||
                area == 34 || area == 37;

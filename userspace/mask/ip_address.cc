@@ -13,8 +13,11 @@ namespace {
 constexpr size_t kV6BytesMax = 45;  // INET6_ADDRSTRLEN less one
 constexpr size_t kHeldBytes = kV6BytesMax + 5;
 
-bool is_hex(char c) { return is_ascii_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 bool is_address(char c) { return is_hex(c) || c == ':' || c == '.'; }
+
+/// Before numbers that look the same: "version 1.2.3.4".
+constexpr std::string_view kNumbered =
+    "version|release|ver|firmware|build|driver|v|section|chapter|oid|objectidentifier";
 
 /// Where the dotted quad at `at` ends; `at`: none.
 size_t quad_end(std::string_view text, size_t at) {
@@ -28,6 +31,13 @@ size_t quad_end(std::string_view text, size_t at) {
     if (digits == 0 || digits > 3 || value > 255 || (digits > 1 && text[begin] == '0')) return at;
   }
   return end;
+}
+
+/// Does a dotted quad end before `at`? "10.0.0.1-10.0.0.9" are two addresses, "ip-10.0.0.1" is a name.
+bool quad_before(std::string_view text, size_t at) {
+  size_t begin = at;
+  while (begin > 0 && at - begin < 16 && (is_ascii_digit(text[begin - 1]) || text[begin - 1] == '.')) --begin;
+  return begin < at && quad_end(text, begin) == at;
 }
 
 /// Is [0, size) of this an IPv6 address? Bytes are of is_address().
@@ -64,9 +74,7 @@ class IpAddressDetector final : public Detector {
  public:
   explicit IpAddressDetector(uint32_t rule) : rule_(rule) {}
 
-  bool wants(uint32_t traits) const override {
-    return (traits & kTraitDigit) && (traits & (kTraitDot | kTraitColon));
-  }
+  bool wants(uint32_t traits) const override { return (traits & kTraitDigit) && (traits & (kTraitDot | kTraitColon)); }
 
   void scan(std::string_view text, size_t start, std::vector<Match>& out) const override {
     size_t at = start;
@@ -120,9 +128,11 @@ class IpAddressDetector final : public Detector {
     for (size_t begin = at; begin < run_end; ++begin) {
       if (!is_ascii_digit(text[begin])) continue;
       size_t end = quad_end(text, begin);
-      bool begins = begin == 0 || (!is_word(text[begin - 1]) && text[begin - 1] != '.' && text[begin - 1] != '-');
+      bool begins = begin == 0 || (!is_word(text[begin - 1]) && text[begin - 1] != '.' &&
+                                   (text[begin - 1] != '-' || quad_before(text, begin - 1)));
       bool dotted_on = end + 1 < text.size() && text[end] == '.' && is_ascii_digit(text[end + 1]);
-      bool ends = end == text.size() || (!is_word(text[end]) && text[end] != '-' && !dotted_on);
+      bool ends = end == text.size() ||
+                  (!is_word(text[end]) && !dotted_on && (text[end] != '-' || quad_end(text, end + 1) > end + 1));
       if (end > begin && begins && ends) add(text, start, begin, end, 32, out);
       while (begin < run_end && (is_hex(text[begin]) || text[begin] == '.')) ++begin;
     }
@@ -140,9 +150,8 @@ class IpAddressDetector final : public Detector {
                   number_at(text, end + 1, digits - end - 1) <= prefix_max;
     if (prefix) end = digits;
     std::string_view address = text.substr(begin, end - begin);
-    if (address == "::") score = kFaint;
-    // "version 1.2.3.4" looks the same.
-    if (has_context(text, begin, "version|release|ver|firmware|build|driver|v")) score = kWeak;
+    if (address == "::" || (address.size() == 3 && address != "::1")) score = kFaint;  // [::2] of a program
+    if (has_context(text, begin, kNumbered)) score = kWeak;
     out.push_back({begin, end, begin, end - begin, score, rule_});
   }
 

@@ -128,6 +128,7 @@ class KeyDetector final : public Detector {
     if (!rule.pattern->Match(input, from, text.size(), RE2::ANCHOR_START, groups, group + 1)) return;
     if (groups[group].data() == nullptr || groups[group].empty()) return;
     std::string_view secret(groups[group].data(), groups[group].size());
+    if (rule.proof != Proof::shape) secret = secret.substr(0, parameter_end(secret));
     while (secret.ends_with('.') || secret.ends_with(':')) secret.remove_suffix(1);
     auto offset = static_cast<size_t>(secret.data() - text.data());
     if (offset - from > kNameBytesMax || !proves(rule, text, from, secret)) return;
@@ -144,9 +145,11 @@ class KeyDetector final : public Detector {
 
   /// Does the value, and for named ones the name before it, say that it is a secret?
   bool proves(const Compiled& rule, std::string_view text, size_t from, std::string_view secret) const {
-    if (rule.proof != Proof::shape && !is_mixed(secret)) return false;
+    auto value = static_cast<size_t>(secret.data() - text.data());
+    std::string_view rest = text.substr(value + secret.size());
+    bool told = rule.proof == Proof::shape;
+    if (!told && (!is_mixed(secret) || is_call(secret, rest) || rest.starts_with(".."))) return false;  // .. : cut off
     if (rule.proof == Proof::named) {
-      auto value = static_cast<size_t>(secret.data() - text.data());
       // "monkey" holds a key as little as "keying" does.
       if (from > 0 && text[from] == 'k' && text[from - 1] >= 'a' && text[from - 1] <= 'z') return false;
       size_t name_end = from;

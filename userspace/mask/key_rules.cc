@@ -5,10 +5,10 @@ namespace sallyport::mask {
 namespace {
 
 // What may stand between a name and its value: "name": "value", name = value, name => 'value',
-// <name>value, --name value, name := `value`.
-#define SP_ASSIGNED                                                                                            \
-  R"((?:[ \t]{1,2}string)?[ \t]{0,3}["'`\]]{0,2}[ \t]{0,8}(?:=>|:{1,3}=|\.=|==?|:{1,3}|\|\|:?|->|<=|\?=|>|,))" \
-  R"([ \t]{0,8}(?:\r?\n[ \t]{1,16})?(?:[a-z]?["'`(\[]{1,3})?)"
+// <name>value, --name value, name := `value`; behind a comma only a quoted value: put("name", "value").
+#define SP_ASSIGNED                                                                    \
+  R"((?:[ \t]{1,2}string)?[ \t]{0,3}["'`\]]{0,2}[ \t]{0,8}(?:,[ \t]{0,8}[a-z]?["'`]|)" \
+  R"((?:=>|:{1,3}=|\.=|==?|:{1,3}|\|\|:?|->|<=|\?=|>)[ \t]{0,8}(?:\r?\n[ \t]{1,16})?(?:[a-z]?["'`(\[]{1,3})?))"
 
 constexpr KeyRule kRules[] = {
     // Clouds
@@ -109,6 +109,7 @@ constexpr KeyRule kRules[] = {
     {"sendinblue", "xkeysib-", R"(xkeysib-[a-f0-9]{64}-[A-Za-z0-9]{16})"},
     {"twilio", "SK AC", R"((?:SK|AC)[0-9a-fA-F]{32}\b)"},
     {"facebook", "EAAM EAAC EAAB", R"(EAA[MCB][A-Za-z0-9]{80,}\b)"},
+    {"facebook-app", "facebook", R"((?i)facebook[\w .:="'>-]{0,32}?\b(\d{13,17}\|[\w-]{27})\b)", 0, true},
     {"typeform", "tfp_", R"((?i)tfp_[a-z0-9_.=-]{40,70})", 0, true},
     {"adobe", "p8e-", R"((?i)p8e-[a-z0-9]{32}\b)", 0, true},
     {"frameio", "fio-u-", R"((?i)fio-u-[a-z0-9_=-]{64})", 0, true},
@@ -133,8 +134,10 @@ constexpr KeyRule kRules[] = {
      0, true, false, 2.5F, Proof::mixed},
     {"bearer", "bearer", R"((?i)bearer[ \t]+([\w.~+/=-]{16,}))", 0, true, true, 3.0F, Proof::mixed},
     {"url-password", "://", R"(://[^\s:@/"'<>]{0,64}:([^\s:@/"'<>$\{\}]{3,128})@[\w.-]+)", 0, false, false, 0},
-    {"curl-user", "-u --user", R"((?:-u|--user)[ \t=]{0,3}["']?[\w.@-]{0,64}:([^\s"':@]{3,100}))", 0, false, true,
-     2.0F},
+    {"curl-user", "-u --user", R"((?:-u|--user)[ \t=]{0,3}["']?[^\s"':]{0,64}["']?:["']?([^\s"'$%<\[{][^\s"']{2,99}))",
+     0, false, true, 2.0F},
+    {"curl-user-key", "-u --user", R"((?:-u|--user)[ \t=]{0,3}["']?([^\s"':$%<\[{][^\s"':]{9,99}):(?:["'\s]|$))", 0,
+     false, true, 2.5F, Proof::mixed},
     {"sidekiq", "contribsys__com", R"((?i)contribsys__com["']?[ \t]?[=:][ \t]?["']?([a-f0-9]{8}:[a-f0-9]{8})\b)", 0,
      true, false},
     // Names that say what their value is

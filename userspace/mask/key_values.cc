@@ -13,6 +13,7 @@ namespace sallyport::mask {
 namespace {
 
 constexpr size_t kWordBytesMin = 3;
+constexpr size_t kWordShare = 6;        // words make up at least a sixth of names that have marks
 constexpr size_t kNumberBytesMin = 15;  // shorter numbers are ids, amounts and times
 
 /// "cmp2-qat-1208358310": parts that are each a short name or a number.
@@ -53,6 +54,37 @@ bool is_uuid(std::string_view value) {
   return true;
 }
 
+/// Bytes of the parts between marks that are letters alone. A random value has such parts too, but they are small.
+size_t word_bytes(std::string_view value) {
+  size_t sum = 0;
+  size_t parts = 0;
+  while (!value.empty()) {
+    std::string_view part = value.substr(0, value.find_first_of("._-/"));
+    value.remove_prefix(std::min(part.size() + 1, value.size()));
+    if (part.size() >= kWordBytesMin && std::ranges::all_of(part, is_ascii_letter)) sum += part.size();
+    ++parts;
+  }
+  return parts > 1 ? sum : 0;
+}
+
+/// Bytes of the words of "GetInt64ValueOf": runs of one case, with the capital before them.
+size_t camel_bytes(std::string_view value) {
+  auto lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  auto upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  size_t sum = 0;
+  bool capitals = false;
+  for (size_t at = 0; at < value.size();) {
+    size_t end = at;
+    while (end < value.size() && upper(value[end])) ++end;
+    capitals |= end > at;
+    size_t begin = end > at ? end - 1 : at;  // the last capital is the word's
+    while (end < value.size() && lower(value[end])) ++end;
+    if (end - begin > kWordBytesMin) sum += end - begin;
+    at = std::max(end, at + 1);
+  }
+  return capitals ? sum : 0;
+}
+
 }  // namespace
 
 float entropy_of(std::string_view text) {
@@ -91,22 +123,21 @@ bool is_wordy(std::string_view value) {
   if (is_numbered_name(value) || is_motley_hex(value)) return true;
   auto digits = static_cast<size_t>(std::ranges::count_if(value, is_ascii_digit));
   if (digits * 4 >= value.size()) return false;
-  size_t word = 0;
-  bool whole = true;  // the present segment has nothing but letters
-  bool found = false;
-  size_t segments = 1;
-  for (char c : value) {
-    if (c == '.' || c == '_' || c == '-' || c == '/') {
-      found |= whole && word >= kWordBytesMin;
-      word = 0;
-      whole = true;
-      ++segments;
-    } else {
-      whole &= is_ascii_letter(c);
-      ++word;
-    }
+  return word_bytes(value) * kWordShare >= value.size() || camel_bytes(value) * 5 >= value.size() * 4;
+}
+
+size_t parameter_end(std::string_view value) {
+  for (size_t at = value.find('&'); at != std::string_view::npos; at = value.find('&', at + 1)) {
+    size_t name = at + 1;
+    while (name < value.size() && (is_ascii_alnum(value[name]) || value[name] == '_')) ++name;
+    if (name > at + 1 && name < value.size() && value[name] == '=') return at;
   }
-  return segments > 1 && (found || (whole && word >= kWordBytesMin));
+  return value.size();
+}
+
+bool is_call(std::string_view value, std::string_view rest) {
+  auto in_path = [](char c) { return is_ascii_alnum(c) || c == '_' || c == '.' || c == ':'; };
+  return rest.starts_with('(') && std::ranges::all_of(value, in_path);
 }
 
 bool names_something_else(std::string_view name, std::string_view value) {

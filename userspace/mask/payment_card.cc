@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Payment cards (ISO/IEC 7812): 13 to 19 digits whose last is Luhn's and whose first name an issuer
-// that exists. Written solid, or in groups with one kind of separator.
+// that exists. Written solid, or in groups with one kind of separator; with dots only in the groups that are printed.
 #include <algorithm>
 #include <array>
 #include <span>
@@ -17,6 +17,8 @@ constexpr size_t kGroupsMax = 19;
 
 bool is_digit(char c) { return is_ascii_digit(c); }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+
+bool is_separator(char c) { return c == ' ' || c == '-' || c == '.'; }
 
 struct IssuerRange {
   int from, to;  // the first six digits
@@ -99,7 +101,7 @@ class PaymentCardDetector final : public Detector {
     // The longest card: every digit a group of its own.
     size_t least = text.size() - std::min(text.size(), 2 * kCardDigitsMax + kLeadBytes);
     size_t begin = text.size();
-    while (begin > least && (is_digit(text[begin - 1]) || text[begin - 1] == ' ' || text[begin - 1] == '-')) --begin;
+    while (begin > least && (is_digit(text[begin - 1]) || is_separator(text[begin - 1]))) --begin;
     return begin;
   }
 
@@ -110,7 +112,7 @@ class PaymentCardDetector final : public Detector {
   static bool starts_number(std::string_view text, size_t at) {
     if (at == 0) return true;
     char before = text[at - 1];
-    if (is_letter(before)) return false;
+    if (is_letter(before)) return before == 'B' && at >= 2 && text[at - 2] == '%';  // a magnetic stripe's first track
     return before != '.' || at < 2 || !is_digit(text[at - 2]);
   }
 
@@ -122,16 +124,16 @@ class PaymentCardDetector final : public Detector {
     size_t group_count = 0;
     char separator = 0;
     size_t best = at;
-    bool alone = at < 2 || !is_digit(text[at - 2]) || (text[at - 1] != ' ' && text[at - 1] != '-');
+    bool alone = at < 2 || !is_digit(text[at - 2]) || !is_separator(text[at - 1]);
     for (size_t i = at;;) {
       size_t begin = i;
       while (i < text.size() && is_digit(text[i]) && digit_count < digits.size()) digits[digit_count++] = text[i++];
       if (i == begin || (i < text.size() && is_digit(text[i]))) break;  // more digits than a card has
       groups[group_count++] = i - begin;
       bool ends = i == text.size() || !is_letter(text[i]);
-      bool more = i + 1 < text.size() && (text[i] == ' ' || text[i] == '-') && is_digit(text[i + 1]);
+      bool more = i + 1 < text.size() && is_separator(text[i]) && is_digit(text[i + 1]);
       std::span<const size_t> shape(groups.data(), group_count);
-      auto shaped = [&] { return group_count == 1 || (alone && !more) || printed_grouping(shape); };
+      auto shaped = [&] { return group_count == 1 || (alone && !more && separator != '.') || printed_grouping(shape); };
       if (ends && plausible({digits.data(), digit_count}) && shaped()) best = i;
       if (!more || group_count == kGroupsMax || (separator != 0 && text[i] != separator)) break;
       separator = text[i++];

@@ -72,7 +72,7 @@ Written read_at(std::string_view text, size_t at) {
       if (read.groups == 1) read.first_group = group;
       marks = 0;
       if (!open) read.end = i + 1;
-    } else if (is_mark(c) && marks < 2) {
+    } else if (is_mark(c) && marks < 2 && (marks == 0 || c == ' ' || c != text[i - 1])) {
       if (c == '(' && (open || read.bracket)) break;
       if (c == ')' && !open) break;
       if (c == '(') open = read.bracket = true;
@@ -91,12 +91,30 @@ Written read_at(std::string_view text, size_t at) {
   return read;
 }
 
-/// 2026-11-24, 24.11.2026, 10.0.0.1: numbers with marks that are something else.
-bool is_date_or_address(const Written& read, std::string_view text) {
-  std::string_view written = text.substr(read.begin, read.end - read.begin);
-  if (read.groups == 4 && read.dots == 3 && read.first_group <= 3 && written.find(' ') == std::string_view::npos)
-    return read.count <= 12 && written.find('(') == std::string_view::npos && read.count < 10;
-  if (read.groups == 2 && read.dots == 1 && !read.bracket) return true;  // a decimal number
+/// 10.0.0.1, 255.255.255.0: four numbers below 256 without zeros before them.
+bool is_quad(std::string_view written) {
+  size_t parts = 0;
+  for (size_t at = 0; at <= written.size(); ++parts) {
+    size_t end = std::min(written.find('.', at), written.size());
+    std::string_view part = written.substr(at, end - at);
+    if (part.empty() || part.size() > 3 || !all_digits(part) || number_at(part, 0, part.size()) > 255) return false;
+    if (part.size() > 1 && part[0] == '0') return false;
+    at = end + 1;
+  }
+  return parts == 4;
+}
+
+/// "MA 02111-1307": a postal code of the United States.
+bool is_zip(const Written& read, std::string_view text) {
+  auto capital = [&](size_t before) { return text[read.begin - before] >= 'A' && text[read.begin - before] <= 'Z'; };
+  return read.groups == 2 && read.first_group == 5 && read.count == 9 && text[read.begin + 5] == '-' &&
+         read.begin >= 3 && text[read.begin - 1] == ' ' && capital(2) && capital(3);
+}
+
+/// Numbers with marks that are something else: 2026-11-24, 24.11.2026, an address, a decimal number.
+bool is_something_else(const Written& read, std::string_view text) {
+  if (is_quad(text.substr(read.begin, read.end - read.begin)) || is_zip(read, text)) return true;
+  if (read.groups == 2 && read.dots == 1 && !read.bracket) return true;
   if (read.groups < 3 || read.plus || read.bracket) return false;
   auto year = [](int value) { return value >= 1900 && value < 2100; };
   std::string_view digits = read.number();
@@ -219,7 +237,7 @@ class PhoneDetector final : public Detector {
 
   /// What a yes of the library would be worth; 0 for its no. Once it was asked too often, the shape alone counts.
   float score_of(const Written& read, std::string_view text, size_t& tries) const {
-    if (all_same(read.number()) || is_date_or_address(read, text)) return 0;
+    if (all_same(read.number()) || is_something_else(read, text)) return 0;
     bool ask = tries < limits::kMaskPhoneTriesMax;
     if (read.plus) {
       ++tries;

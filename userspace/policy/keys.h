@@ -52,15 +52,15 @@ inline constexpr std::array<Word, 1> kDetector = {"patterns"};
 inline constexpr std::array<Word, 6> kPattern = {"keywords", "pattern", "ignoreCase", "minEntropy", "score", "context"};
 inline constexpr std::array<Word, 2> kSwitch = {"false", "true"};
 /// mask::detector_types(), sorted.
-inline constexpr std::array<Word, 61> kDetectors = {  // clang-format off
+inline constexpr std::array<Word, 63> kDetectors = {  // clang-format off
     "api-key", "au-abn", "au-acn", "au-medicare", "au-tfn", "br-cnpj", "br-cpf", "ca-sin", "crypto-address",
     "de-handelsregister", "de-health-insurance", "de-id-card", "de-lanr", "de-passport", "de-social-security",
     "de-tax-id", "de-tax-number", "de-vat-id", "email", "es-nie", "es-nif", "fi-identity-code", "iban", "in-aadhaar",
     "in-gstin", "in-pan", "in-vehicle", "in-voter", "ip-address", "it-fiscal-code", "it-vat-code", "jwt", "kr-brn",
     "kr-driver-license", "kr-frn", "kr-rrn", "mac-address", "ng-nin", "ng-vehicle", "payment-card", "phone",
-    "pl-pesel", "private-key", "se-organisationsnummer", "se-personnummer", "sg-nric", "sg-uen", "th-tnin",
+    "pl-nip", "pl-pesel", "private-key", "se-organisationsnummer", "se-personnummer", "sg-nric", "sg-uen", "th-tnin",
     "tr-license-plate", "tr-national-id", "uk-driving-licence", "uk-nhs", "uk-nino", "uk-vehicle", "url",
-    "us-aba-routing", "us-itin", "us-mbi", "us-npi", "us-ssn", "za-id"};
+    "us-aba-routing", "us-dea", "us-itin", "us-mbi", "us-npi", "us-ssn", "za-id"};
 // clang-format on
 inline constexpr std::array<Word, 5> kStrategies = {"redact", "partial", "hash", "null", "fixed"};
 inline constexpr std::array<Word, 3> kStrategyMaps = {"partial", "hash", "fixed"};

@@ -35,7 +35,7 @@ Result<std::string_view> LogReader::view(uint64_t offset, size_t size) {
 Result<std::optional<RunTag>> LogReader::begin() {
   auto head = view(0, kSegmentHeaderBytes + kEntryHeaderBytes);
   if (!head) return std::unexpected(head.error());
-  if (head->size() < kSegmentHeaderBytes) return std::optional<RunTag>();
+  if (head->size() < kSegmentHeaderBytes || head->front() == '\0') return std::optional<RunTag>();
   if (auto header = read_segment_header(*head)) {
     tag_ = header->tag;
   } else if (auto first = read_entry_header(head->substr(kSegmentHeaderBytes))) {
@@ -50,27 +50,29 @@ Result<std::optional<RunTag>> LogReader::begin() {
   return tag_;
 }
 
-/// Moves on to the next place at or behind `from` where the tag stands. False: there is none yet;
-/// the reader then waits where it could begin.
-Result<bool> LogReader::resync(uint64_t from, std::string_view why) {
-  uint64_t dropped_from = offset_;
+/// Where the tag stands next at or behind `from`; nullopt: nowhere yet. `end` is then the end of the file.
+Result<std::optional<uint64_t>> LogReader::find_tag(uint64_t from, uint64_t& end) {
   for (uint64_t at = from;;) {
     auto bytes = view(at, kWindowBytes);
     if (!bytes) return std::unexpected(bytes.error());
-    size_t found = bytes->find(bytes_of(*tag_));
-    if (found != std::string_view::npos) {
-      offset_ = at + found;
-      report(dropped_from, offset_ - dropped_from, why);
-      return true;
-    }
-    if (bytes->size() < kWindowBytes) {
-      uint64_t end = at + bytes->size();
-      offset_ = std::max(from, end - std::min<uint64_t>(end, kTagBytes - 1));
-      report(dropped_from, offset_ - dropped_from, why);
-      return false;
-    }
+    const size_t found = bytes->find(bytes_of(*tag_));
+    if (found != std::string_view::npos) return at + found;
+    end = at + bytes->size();
+    if (bytes->size() < kWindowBytes) return std::optional<uint64_t>();
     at += kWindowBytes - (kTagBytes - 1);
   }
+}
+
+/// Moves on to the next place at or behind `from` where the tag stands. False: there is none yet;
+/// the reader then waits where it could begin.
+Result<bool> LogReader::resync(uint64_t from, std::string_view why) {
+  uint64_t end = 0;
+  const auto found = find_tag(from, end);
+  if (!found) return std::unexpected(found.error());
+  const uint64_t dropped_from = offset_;
+  offset_ = *found ? **found : std::max(from, end - std::min<uint64_t>(end, kTagBytes - 1));
+  report(dropped_from, offset_ - dropped_from, why);
+  return found->has_value();
 }
 
 /// Reads the entry at offset_. True: it is there; false: skipped a damaged place, try again;
@@ -84,6 +86,13 @@ Result<std::optional<bool>> LogReader::take(RawEntry& entry, bool with_payload) 
     if (!found) return std::unexpected(found.error());
     return *found ? std::optional<bool>(false) : std::nullopt;
   };
+  if (bytes->front() == '\0' && tag_->front() != '\0') {
+    // Space reserved and not written yet, unless entries follow.
+    uint64_t end = 0;
+    const auto found = find_tag(offset_, end);
+    if (!found) return std::unexpected(found.error());
+    return *found ? again(**found, "no entry here") : std::optional<bool>();
+  }
   auto header = read_entry_header(*bytes);
   if (!bytes->starts_with(bytes_of(*tag_)) || !header) {
     return again(offset_ + 1, bytes->starts_with(bytes_of(*tag_)) ? "header checksum" : "no entry here");

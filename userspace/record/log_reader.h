@@ -40,6 +40,7 @@ class LogReader {
 
  private:
   Result<std::string_view> view(uint64_t offset, size_t size);
+  Result<std::optional<uint64_t>> find_tag(uint64_t from, uint64_t& end);
   Result<bool> resync(uint64_t from, std::string_view why);
   Result<std::optional<bool>> take(RawEntry& entry, bool with_payload);
   void report(uint64_t offset, uint64_t bytes, std::string_view why);

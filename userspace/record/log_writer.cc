@@ -6,10 +6,12 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "record/payload.h"
 #include "sallyport/base/check.h"
+#include "sallyport/base/clock.h"
 #include "sallyport/base/limits.h"
 #include "sallyport/record/session_id.h"
 
@@ -22,6 +24,7 @@ constexpr size_t kPendingKeptBytes = 1 << 20;  // capacity kept between turns
 RunTag random_tag() {
   RunTag tag{};
   SP_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(tag.data()), static_cast<int>(tag.size())) == 1);
+  if (tag.front() == 0) tag.front() = 1;  // a zero stands where nothing is written yet
   return tag;
 }
 
@@ -154,7 +157,8 @@ size_t LogWriter::batch_entries(size_t& bytes) const {
 }
 
 Result<void> LogWriter::write_batch() {
-  if (open_) {
+  if (open_ && std::abs(last_wall_ns_ - checked_wall_ns_) >= limits::kRecordCheckMs * kNanosPerMilli) {
+    checked_wall_ns_ = last_wall_ns_;
     if (auto there = store_->check(); !there) {
       open_ = false;  // the next flush begins another segment
       return there;
@@ -174,16 +178,8 @@ Result<void> LogWriter::write_batch() {
 
 /// All of `bytes`, durable if that is asked for, or none of them.
 Result<void> LogWriter::write_all(std::string_view bytes) {
-  size_t done = 0;
-  Result<void> outcome;
-  while (done < bytes.size() && outcome) {
-    auto written = store_->write(bytes.substr(done));
-    if (written) {
-      done += *written;
-    } else {
-      outcome = std::unexpected(written.error());
-    }
-  }
+  if (bytes.empty()) return {};
+  Result<void> outcome = store_->write(bytes);
   if (outcome && sync_) outcome = store_->sync();
   if (!outcome) {
     cut_tail();
@@ -194,8 +190,10 @@ Result<void> LogWriter::write_all(std::string_view bytes) {
 }
 
 void LogWriter::cut_tail() {
+  if (!open_ || store_->truncate(accepted_)) return;
   // A tail that cannot be cut stays as it is; readers take it for the end of this segment.
-  if (!open_ || !store_->truncate(accepted_)) open_ = false;
+  open_ = false;
+  if (accepted_ <= kSegmentHeaderBytes) store_->discard();  // else each try would leave one behind
 }
 
 }  // namespace sallyport::record

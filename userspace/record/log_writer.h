@@ -64,6 +64,7 @@ class LogWriter final : public Sink {
   std::vector<uint32_t> lengths_;  // of the entries in pending_ that are not accepted yet
   size_t written_ = 0;             // of pending_, already accepted
   int64_t last_wall_ns_ = 0;
+  int64_t checked_wall_ns_ = 0;  // when the segment was last seen in its place
   bool open_ = false;      // a segment is begun and its header accepted
   bool failed_ = false;    // the last flush failed
   uint64_t accepted_ = 0;  // bytes of the segment that are

@@ -21,8 +21,9 @@ class SegmentStore {
   virtual Result<uint64_t> begin() = 0;
   /// Removes the segment begun last, in which nothing was accepted.
   virtual void discard() = 0;
-  /// Appends; fewer bytes than given may be taken, never none without an error.
-  virtual Result<size_t> write(std::string_view bytes) = 0;
+  /// Appends all of `bytes`, at least one, or none of them. A reader sees the first byte last: zero until the rest is
+  /// there.
+  virtual Result<void> write(std::string_view bytes) = 0;
   virtual Result<void> truncate(uint64_t size) = 0;
   virtual Result<void> sync() = 0;
   /// Is the segment still where a reader finds it?

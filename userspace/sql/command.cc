@@ -288,6 +288,7 @@ void Command::explain(const ExplainStmt* explain) {
   out_.statement_class = "explain";
   out_.name_change.reset();
   out_.copy = Statement::Copy::none;
+  out_.copy_out.reset();
   out_.computed_output = true;
   out_.explain_only = !analyze;
   query_.finish_lineage();
@@ -307,12 +308,6 @@ void Command::copy(const CopyStmt* copy) {
       Scope scope = query_.scope_of(copy->relation, "copy");
       query_.expression(copy->whereClause, &scope, "copy");
     }
-  }
-  for (const Node* node : pg::Nodes(copy->options)) {
-    const auto* option = pg::as<DefElem>(node);
-    if (option == nullptr || pg::view(option->defname) != "format") continue;
-    const std::string_view format = pg::text_of(option->arg);
-    out_.copy_binary = format != "text" && format != "csv";
   }
   if (copy->filename == nullptr) {
     out_.copy = copy->is_from ? Statement::Copy::in : Statement::Copy::out;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lineage of statements that are no queries: results of EXPLAIN, EXECUTE and COPY, and definitions that move a column
 // from under its name, copy it, or tell something of its values by whether they can be made.
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
 #include "sql/command.h"
+#include "sql/copy_out.h"
 
 namespace sallyport::sql {
 namespace {
@@ -23,7 +25,14 @@ void add(std::vector<ColumnOrigin>& to, const std::vector<ColumnOrigin>& from) {
 void Command::copied(const CopyStmt* copy) {
   if (copy->is_from) return;
   if (copy->relation != nullptr) query_.publish(query_.relation_outputs(copy->relation, copy->attlist, "copy"));
-  if (copy->filename != nullptr) store_outputs();
+  if (copy->relation != nullptr && copy->attlist == nullptr)  // generated columns only by name (CopyGetAttnums)
+    std::erase_if(out_.outputs, [](const Output& output) {
+      if (output.from.size() != 1) return false;
+      const auto& generated = output.from.front().relation->generated;
+      return std::ranges::find(generated, output.name, &std::pair<std::string, std::string>::first) != generated.end();
+    });
+  if (copy->filename != nullptr) return store_outputs();
+  out_.copy_out = read_copy_out(copy, state_.text.substr(out_.offset, out_.length), state_.standard_strings, out_);
 }
 
 void Command::store_outputs() {

@@ -147,9 +147,14 @@ OutputMask mask_of_output(const Obligations& obligations, const Statement& state
   return {OutputMask::What::whole, {.strategy = MaskStrategy::redact}};
 }
 
-namespace {
+bool copy_needs_mask(const Obligations& obligations, const Statement& statement) {
+  return !obligations.detect.empty() || std::ranges::any_of(statement.outputs, [&](const Output& output) {
+    return mask_of_output(obligations, statement, output).what != OutputMask::What::none;
+  });
+}
 
-std::optional<MaskRefusal> refused_copy(const Obligations& obligations, const Statement& statement) {
+std::optional<MaskRefusal> refused_copy(const Obligations& obligations, const Statement& statement,
+                                        std::string_view because) {
   for (const Output& output : statement.outputs) {
     if (mask_of_output(obligations, statement, output).what == OutputMask::What::none) continue;
     const ColumnMask* mask = &obligations.columns.front();
@@ -159,19 +164,21 @@ std::optional<MaskRefusal> refused_copy(const Obligations& obligations, const St
         mask = masked.mask;
         name = name_of(origin, mask);
       }
-    return MaskRefusal{fmt::format("mask {}", mask->mask),
-                       fmt::format("{} is masked, or may hold what is, and COPY data cannot be masked", name),
-                       "use SELECT, or leave the column out"};
+    return MaskRefusal{
+        fmt::format("mask {}", mask->mask),
+        fmt::format("{} is masked, or may hold what is, and the data of this COPY cannot be masked: {}", name, because),
+        "use SELECT, or leave the column out"};
   }
-  return std::nullopt;
+  if (obligations.detect.empty()) return std::nullopt;
+  return MaskRefusal{fmt::format("mask {}", obligations.detect.front().mask),
+                     fmt::format("the data of this COPY cannot be searched for what must be masked: {}", because),
+                     "use SELECT"};
 }
 
-}  // namespace
-
 std::optional<MaskRefusal> refused_by_masks(const Obligations& obligations, const Statement& statement) {
+  if (statement.copy_out && !statement.copy_out->obscure.empty())
+    if (auto refused = refused_copy(obligations, statement, statement.copy_out->obscure)) return refused;
   if (obligations.columns.empty()) return std::nullopt;
-  if (statement.copy == Statement::Copy::out)
-    if (auto refused = refused_copy(obligations, statement)) return refused;
   for (const ColumnOrigin& origin : statement.stored) {
     const MaskedBy masked = mask_of(obligations, *origin.relation, origin.column);
     if (!masked && !is_opaque(*origin.relation)) continue;

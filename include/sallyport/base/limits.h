@@ -67,25 +67,27 @@ inline constexpr size_t kLimitCountersMax = 65'536;
 inline constexpr size_t kHoldsMax = 4'096;
 inline constexpr size_t kHoldsPerFlowMax = 64;
 inline constexpr size_t kLeavesMax = 1'024;
-inline constexpr size_t kCataloguesMax = 256;  ///< side connections: one for each server and database
-inline constexpr size_t kCataloguePathsMax = 32;  ///< search paths of sessions that one catalogue keeps facts for
-inline constexpr size_t kCatalogueNamesMax = 4'096;  ///< facts of one catalogue, over all paths; more: start again
+inline constexpr size_t kCataloguesMax = 256;           ///< side connections: one for each server and database
+inline constexpr size_t kCataloguePathsMax = 32;        ///< search paths of sessions that one catalogue keeps facts for
+inline constexpr size_t kCatalogueNamesMax = 4'096;     ///< facts of one catalogue, over all paths; more: start again
 inline constexpr size_t kCatalogueBytesMax = 32 << 20;  ///< what their answers took; more: start again
-inline constexpr size_t kCatalogueWantedMax = 256;  ///< names waiting to be asked, one catalogue
+inline constexpr size_t kCatalogueWantedMax = 256;      ///< names waiting to be asked, one catalogue
 
 // --- Side connections (edges/catalogue) ---
 inline constexpr int64_t kCatalogueValidateMs = 450;  ///< between two validations; facts live kCatalogueFactMaxAgeMs
-inline constexpr int64_t kCatalogueRestPerWork = 2;  ///< rests so many times as long as a validation took
+inline constexpr int64_t kCatalogueRestPerWork = 2;   ///< rests so many times as long as a validation took
 inline constexpr int64_t kCatalogueUnusedMs = 2'000;  ///< no session looked: nothing is validated
-inline constexpr int64_t kCatalogueIdleMs = 60'000;  ///< no session looked: disconnected and forgotten
+inline constexpr int64_t kCatalogueIdleMs = 60'000;   ///< no session looked: disconnected and forgotten
 inline constexpr int64_t kCatalogueConnectTimeoutMs = 5'000;
 inline constexpr int64_t kCatalogueAnswerTimeoutMs = 2'000;
-inline constexpr int64_t kCatalogueRetryMs = 3'000;  ///< after a failure
+inline constexpr int64_t kCatalogueRetryMs = 3'000;           ///< after a failure
 inline constexpr size_t kCatalogueAnswerBytesMax = 16 << 20;  ///< look-ups of one validation
 
 // --- Records (record/) ---
 inline constexpr size_t kRecordPayloadBytesMax = 1 << 20;
 inline constexpr size_t kRecordSegmentBytesMax = 64 << 20;
+inline constexpr size_t kRecordReserveBytes = 256 << 10;    ///< ahead of what is written, one worker
+inline constexpr int64_t kRecordCheckMs = 10;               ///< between two looks whether the segment was removed
 inline constexpr size_t kRecordPendingBytesMax = 8 << 20;   ///< appended, not yet accepted, one worker
 inline constexpr size_t kRecordStringBytesMax = 256 << 10;  ///< one string of an entry too large as it is
 inline constexpr size_t kRecordSessionsListedMax = 100'000;
@@ -97,7 +99,7 @@ inline constexpr size_t kMaskStreamWindowBytes = 16 << 10;  ///< held of a strea
 inline constexpr size_t kMaskFindingsMax = 4'096;           ///< in one value; with more it is masked whole
 inline constexpr size_t kMaskDetectorsMax = 256;
 inline constexpr size_t kMaskPhoneTriesMax = 1'000;    ///< numbers of one value that libphonenumber is asked about
-inline constexpr size_t kMaskPatternBytesMax = 4'096;   ///< of one pattern of a policy
+inline constexpr size_t kMaskPatternBytesMax = 4'096;  ///< of one pattern of a policy
 inline constexpr int64_t kMaskPatternMemoryBytesMax = 8 << 20;  ///< RE2's, of one pattern
 inline constexpr size_t kMaskKeyBytesMin = 16;
 inline constexpr size_t kMaskKeyIdBytesMax = 32;

@@ -54,6 +54,24 @@ struct Output {
   bool plain = false;              ///< the value of the one column in `from`, as it is
 };
 
+/// COPY … TO STDOUT as it was asked for, defaults filled in (PostgreSQL: COPY; ProcessCopyOptions).
+struct CopyOut {
+  enum class Format : uint8_t { text, csv, binary };
+  Format format = Format::text;
+  char delimiter = '\t';
+  char quote = '"';   ///< csv
+  char escape = '"';  ///< csv
+  std::string null = "\\N";
+  bool header = false;
+  bool force_quote_all = false;
+  std::vector<std::string> force_quote;  ///< names of columns
+  std::string encoding;                  ///< as written; empty: the client_encoding
+  /// A query in the text's own words, or made of names, that gives the columns of the COPY. Empty: not known.
+  std::string query;
+  /// Why the data cannot be taken apart, static. Empty: they can.
+  std::string_view obscure;
+};
+
 /// How a statement changes the session's set of prepared statements and cursors. When it succeeded,
 /// the caller keeps its Statement under `name` and shows it through SessionNames.
 struct NameChange {
@@ -83,7 +101,7 @@ struct Statement {
   bool moves_meaning = false;
   bool moves_lexing = false;  ///< may change standard_conforming_strings or client_encoding
   Copy copy = Copy::none;
-  bool copy_binary = false;  ///< COPY in a format whose values are not text
+  std::shared_ptr<const CopyOut> copy_out;  ///< not null for Copy::out
   std::optional<NameChange> name_change;
   std::vector<Literal> literals;  ///< by offset
   bool explain_only = false;      ///< EXPLAIN without ANALYZE: planned, never run

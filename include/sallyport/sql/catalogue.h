@@ -46,7 +46,7 @@ struct RelationFact {
   std::vector<std::string> columns;      ///< by attnum - 1, dropped ones ""; empty: not known
   std::vector<std::string> family;       ///< "schema.name" of every inheritance or partition ancestor and descendant
   std::vector<std::string> descendants;  ///< that part of `family` which a statement on this relation reaches
-  /// Generated columns, each with one column that it is computed from.
+  /// Generated columns, each with one column that it is computed from; with "" those that are computed from none too.
   std::vector<std::pair<std::string, std::string>> generated;
   std::vector<std::string> sequences;   ///< "schema.name" of those that defaults and identity columns advance
   std::vector<std::string> references;  ///< "schema.name" of those in which foreign keys look up a new row's keys

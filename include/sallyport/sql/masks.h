@@ -52,5 +52,10 @@ struct MaskRefusal {
   std::string hint;
 };
 std::optional<MaskRefusal> refused_by_masks(const model::Obligations& obligations, const Statement& statement);
+/// Would values of this COPY … TO STDOUT have to be masked?
+bool copy_needs_mask(const model::Obligations& obligations, const Statement& statement);
+/// A COPY … TO STDOUT whose data cannot be taken apart, `because`; nothing if none of them would have to be.
+std::optional<MaskRefusal> refused_copy(const model::Obligations& obligations, const Statement& statement,
+                                        std::string_view because);
 
 }  // namespace sallyport::sql

@@ -109,6 +109,8 @@ class OperationLife {
   void answer(LiveOperation& live, bool approved, const std::string& by, const Now& now, Actions& actions);
   /// Writes the outcome and forgets the operation.
   void end(LiveOperation& live, const Now& now, Actions& actions);
+  /// Forgets one of which there is nothing to tell but its decision.
+  void forget(const LiveOperation& live) { live_.erase(live.id); }
 
   /// Newer facts and standing of the caller, if there are any. True when either moved.
   bool refresh();

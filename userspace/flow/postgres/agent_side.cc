@@ -129,6 +129,8 @@ bool Conversation::on_query(const Frame& frame, Turn& turn) {
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/true, turn), true;
   if (!has_room_for_names(*front_->judged->analysis))
     return refuse(front_->operation, too_many_names(), true, turn), true;
+  if (!describe_copies(turn)) return false;
+  if (front_->error) return refuse(front_->operation, std::move(*front_->error), true, turn), true;
   Ticket ticket{.operation = front_->operation};
   start_running();
   forward(frame, Kind::query, std::move(ticket), turn);
@@ -202,6 +204,8 @@ bool Conversation::on_execute(const Frame& frame, Turn& turn) {
   if (verdict == Verdict::refused) return refuse_decided(front_->operation, /*with_sync=*/false, turn), true;
   if (!has_room_for_names(*portal->prepared->judged->analysis))
     return refuse(front_->operation, too_many_names(), false, turn), true;
+  if (!describe_copies(turn)) return false;
+  if (front_->error) return refuse(front_->operation, std::move(*front_->error), false, turn), true;
   const Running& running = start_running();
   if (running.reads_rows && !portal->described && !portal->describe_in_flight) {
     portal->describe_in_flight = true;

@@ -326,6 +326,12 @@ void CatalogueCache::encode(const LookupRequest& request, std::string& out) {
   postgres::append_close(out, postgres::Named::statement, kLookupName);
 }
 
+void CatalogueCache::encode_description(std::string_view query, std::string& out) {
+  postgres::append_parse(out, kLookupName, query);
+  postgres::append_describe(out, postgres::Named::statement, kLookupName);
+  postgres::append_close(out, postgres::Named::statement, kLookupName);
+}
+
 void CatalogueCache::begin(LookupRequest request, uint64_t generation) {
   request_ = std::move(request);
   incoming_ = {};

@@ -63,6 +63,8 @@ class CatalogueCache {
   /// are already asked for elsewhere are the caller's to avoid. The statement and portal are gone when
   /// it is done, so nothing of it shows in pg_prepared_statements.
   static void encode(const LookupRequest& request, std::string& out);
+  /// Parse, Describe and Close of a query, which never runs.
+  static void encode_description(std::string_view query, std::string& out);
   /// Starts collecting the rows of an answer to `request`. `generation` of the SharedCatalogue that was valid when it
   /// was asked; 0: none was.
   void begin(LookupRequest request, uint64_t generation = 0);

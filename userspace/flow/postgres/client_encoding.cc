@@ -78,6 +78,11 @@ std::optional<std::string> convert(std::string_view text, const char* from) {
 
 bool is_utf8_encoding(std::string_view encoding) { return encoding == "UTF8" || encoding == "UNICODE"; }
 
+bool embeds_ascii(std::string_view encoding) {
+  static constexpr std::string_view kEncodings[] = {"BIG5", "GB18030", "GBK", "JOHAB", "SHIFT_JIS_2004", "SJIS", "UHC"};
+  return std::ranges::find(kEncodings, encoding) != std::end(kEncodings);
+}
+
 bool is_valid_utf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     uint64_t word;

@@ -17,6 +17,9 @@ std::optional<std::string> to_utf8(std::string_view text, std::string_view encod
 /// True when ASCII bytes mean ASCII and everything else is one UTF-8 character: no conversion needed.
 bool is_utf8_encoding(std::string_view encoding);
 
+/// May a byte of a character look like ASCII? (PostgreSQL: PG_ENCODING_IS_CLIENT_ONLY.)
+bool embeds_ascii(std::string_view encoding);
+
 bool is_valid_utf8(std::string_view text);
 
 }  // namespace sallyport::flow

@@ -124,16 +124,26 @@ void Conversation::on_changed(Turn& turn) {
     decision.outcome = model::Outcome::allow;
     forbid_unmaskable(running.judged->sql(), running.judged->analysis.get(), decision);
     if (decision.outcome == model::Outcome::deny) return cut(*live, turn);
+    if (running.copying && !plan_copy(running)) return cut_copy(*live, turn);
   }
-  judge_held_again(turn);
+  judge_front_again(turn);
 }
 
-/// What waits for a human and may not run any more need not wait.
-void Conversation::judge_held_again(Turn& turn) {
-  if (blocked_ != Blocked::hold || !front_) return;
-  LiveOperation& held = *life_.find(front_->operation);
-  if (life_.decide(*held.operation, turn.now).outcome != model::Outcome::deny) return;
-  life_.answer(held, false, "policy denies it now", turn.now, turn.actions);
+/// What waits for a human and may not run any more need not wait; what was let through and waits for facts has the
+/// new obligations.
+void Conversation::judge_front_again(Turn& turn) {
+  LiveOperation* live = front_ && front_->decided ? life_.find(front_->operation) : nullptr;
+  if (!live) return;
+  if (blocked_ != Blocked::hold) {
+    if (live->stage != Stage::released || !front_->judged) return;
+    model::Decision& decision = live->own_decision();
+    decision.obligations = in_force_;
+    forbid_unmaskable(front_->judged->sql(), front_->judged->analysis.get(), decision);
+    if (decision.outcome == model::Outcome::deny) cut(*live, turn);
+    return;
+  }
+  if (life_.decide(*live->operation, turn.now).outcome != model::Outcome::deny) return;
+  life_.answer(*live, false, "policy denies it now", turn.now, turn.actions);
   blocked_ = Blocked::no;
   pump_agent(turn);
 }

@@ -21,6 +21,7 @@
 
 #include "flow/postgres/catalogue_cache.h"
 #include "flow/postgres/connection.h"
+#include "flow/postgres/copy_masking.h"
 #include "flow/postgres/row_masking.h"
 #include "flow/postgres/session_names.h"
 #include "sallyport/protocol/postgres/answer_queue.h"
@@ -67,7 +68,10 @@ class Conversation {
     model::RowsReturned rows;
     uint64_t rows_recorded = 0;
     uint64_t rows_before = 0;  ///< of the operation, when the statement being answered began
-    bool copy_text = false;    ///< COPY out in a format that detectors can read
+    bool copying = false;      ///< COPY out, from its response to its end
+    bool copy_binary = false;
+    size_t copy_columns = 0;
+    std::shared_ptr<CopyMasking> copy;  ///< null: its data pass as they are
   };
   enum class Blocked : uint8_t { no, drain, lookup, hold };
   enum class Verdict : uint8_t { released, refused, wait };
@@ -78,6 +82,8 @@ class Conversation {
     std::shared_ptr<Judged> judged;
     int fact_rounds = 0;
     bool facts_given_up = false;
+    bool copies_given_up = false;    ///< the columns of its COPYs will not be known
+    std::optional<ErrorText> error;  ///< of the server, to what was asked about them
   };
 
   // agent_side.cc
@@ -133,6 +139,7 @@ class Conversation {
   Running& start_running();
   void read_facts(Turn& turn);
   void start_lookup(LookupRequest request, uint64_t generation, Turn& turn);
+  void ask(std::initializer_list<postgres::InFlight::Kind> kinds, std::string messages, Turn& turn);
   std::shared_ptr<const SharedCatalogue> shared_catalogue(Turn& turn);
   void drop_old_facts(Turn& turn);
 
@@ -141,7 +148,7 @@ class Conversation {
   bool on_server_frame(const postgres::Frame& frame, Turn& turn);
   void relay(std::string_view raw, Turn& turn);
   void on_answer(const postgres::Frame& frame, const postgres::Answer& answer, Ticket& ticket, Turn& turn);
-  bool count_row(LiveOperation& live, size_t bytes, Turn& turn);
+  bool count_rows(LiveOperation& live, uint64_t rows, size_t bytes, Turn& turn);
   void on_row(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void record_row(Running& running, std::string_view message);
   void on_row_description(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
@@ -153,7 +160,6 @@ class Conversation {
   static bool may_raise(const Running* running);
   void relay_report(const postgres::Frame& frame, const postgres::ReportFields& report, const Running* running,
                     Turn& turn);
-  void on_copy_data(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_function_result(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
   void on_ready(const postgres::Frame& frame, Turn& turn);
   void on_lookup_answer(const postgres::Frame& frame, const postgres::Answer& answer, Turn& turn);
@@ -162,16 +168,28 @@ class Conversation {
   void settle(Ticket& ticket, bool succeeded, Turn& turn);
   void settle_discarded(Turn& turn);
   void close_tickets(Turn& turn);
-  void end_operation(model::OperationId id, Turn& turn);
+  void end_operation(model::OperationId id, bool parsed, Turn& turn);
   Result<std::shared_ptr<const ResultShape>> result_shape(std::string_view body, Judged* judged) const;
   void plan_masking(Running& running);
   Ticket* ticket_of(uint64_t id);
   LiveOperation* live_of(const Ticket& ticket);
   Running* running_of(const Ticket& ticket);
 
+  // copy_out.cc
+  std::string_view copy_trouble(const sql::Analysis& analysis, const sql::Statement& statement) const;
+  bool describe_copies(Turn& turn);
+  void on_description(const postgres::Frame& frame, Turn& turn);
+  void end_described(Turn& turn);
+  std::shared_ptr<const RowMasking> mask_for_copy(const Running& running) const;
+  bool plan_copy(Running& running) const;
+  void cut_copy(LiveOperation& live, Turn& turn);
+  void on_copy_out(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_copy_data(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+  void on_copy_done(const postgres::Frame& frame, Ticket& ticket, Turn& turn);
+
   // conversation.cc
   void on_changed(Turn& turn);
-  void judge_held_again(Turn& turn);
+  void judge_front_again(Turn& turn);
   void on_tick(Turn& turn);
   void wake_at_expiry(Turn& turn);
   void cut(LiveOperation& live, Turn& turn);
@@ -185,7 +203,8 @@ class Conversation {
   uint64_t first_ticket_ = 1;
   RecycledMap<model::OperationId, Running> running_;
   JudgedTexts judged_;
-  bool utf8_ = true;        ///< client_encoding
+  std::string encoding_;  ///< client_encoding
+  bool utf8_ = true;
   sql::Settings settings_;  ///< what the server said of it
   SessionNames names_;
   CatalogueCache catalogue_;
@@ -208,6 +227,7 @@ class Conversation {
   postgres::PassThrough server_rest_;
   bool server_rest_relayed_ = false;
   bool lookup_failed_ = false;
+  std::optional<size_t> describing_;  ///< the statement of the front's that the question in flight is about
   bool agent_reading_ = true;
   int64_t expires_wall_ns_ = 0;  ///< the connection's decision must be taken again then
   size_t names_coming_ = 0;      ///< by PREPARE and DECLARE in flight

@@ -57,6 +57,8 @@ struct Judged {
   /// Of the last result, and what `decision` makes of its rows.
   std::shared_ptr<const ResultShape> shape;
   std::shared_ptr<const RowMasking> masking;
+  /// What the COPYs out give, by statement: asked of the server under `meaning`. Null, or none: not known.
+  std::vector<std::shared_ptr<const ResultShape>> copies;
 
   const model::Sql& sql() const { return std::get<model::Sql>(operation->body); }
   const std::string& text() const { return sql().text; }

@@ -194,6 +194,10 @@ void Conversation::read_parameters() {
     return found == connection_.parameters.end() ? nullptr : &found->second;
   };
   const std::string* encoding = value("client_encoding");
+  if (encoding && *encoding != encoding_) {
+    encoding_ = *encoding;
+    names_.meaning = ++meaning_;  // whether the data of a COPY can be read
+  }
   utf8_ = !encoding || is_utf8_encoding(*encoding);
   const std::string* conforming = value("standard_conforming_strings");
   settings_.standard_conforming_strings = !conforming || *conforming == "on";
@@ -304,11 +308,17 @@ bool Conversation::get_facts(LookupRequest request, Turn& turn) {
 
 void Conversation::start_lookup(LookupRequest request, uint64_t generation, Turn& turn) {
   using Kind = postgres::InFlight::Kind;
-  const bool in_batch = batch_open_;
   std::string messages;
   CatalogueCache::encode(request, messages);
-  for (Kind kind : {Kind::parse, Kind::bind, Kind::execute, Kind::close, Kind::close})
-    push(kind, {.role = Ticket::Role::lookup}, turn);
+  catalogue_.begin(std::move(request), generation);
+  ask({Kind::parse, Kind::bind, Kind::execute, Kind::close, Kind::close}, std::move(messages), turn);
+}
+
+/// A question of ours on the agent's own connection.
+void Conversation::ask(std::initializer_list<postgres::InFlight::Kind> kinds, std::string messages, Turn& turn) {
+  using Kind = postgres::InFlight::Kind;
+  const bool in_batch = batch_open_;
+  for (Kind kind : kinds) push(kind, {.role = Ticket::Role::lookup}, turn);
   if (in_batch) {
     postgres::append_flush(messages);
   } else {
@@ -318,7 +328,6 @@ void Conversation::start_lookup(LookupRequest request, uint64_t generation, Turn
   batch_open_ = in_batch;
   unanswered_since_flush_ = false;
   lookup_failed_ = false;
-  catalogue_.begin(std::move(request), generation);
   blocked_ = Blocked::lookup;
   turn.actions.send(connection_.upstream) += messages;
 }
@@ -366,29 +375,21 @@ void Conversation::decide_text(Judged& judged, Turn& turn) {
 void Conversation::forbid_unmaskable(const model::Sql& sql, const sql::Analysis* analysis,
                                      model::Decision& decision) const {
   if (decision.outcome == model::Outcome::deny) return;
-  const bool binary_copy = analysis && std::ranges::any_of(analysis->statements, [](const sql::Statement& s) {
-                             return s.copy == sql::Statement::Copy::out && s.copy_binary;
-                           });
-  if (binary_copy && !decision.obligations.detect.empty()) {
-    decision.outcome = model::Outcome::deny;
-    decision.causes = {{.rule = fmt::format("mask {}", decision.obligations.detect.front().mask),
-                        .text = "COPY in binary format cannot be searched for what must be masked"}};
-    decision.hint = "use COPY in text or csv format, or SELECT";
-    return;
-  }
-  if (decision.obligations.columns.empty()) return;
   auto deny = [&](std::string rule, std::string text, std::string hint) {
     decision.outcome = model::Outcome::deny;
     decision.causes = {{.rule = std::move(rule), .text = std::move(text)}};
     decision.hint = std::move(hint);
   };
-  if (sql.source == model::Sql::Source::function_call)
+  if (sql.source == model::Sql::Source::function_call && !decision.obligations.columns.empty())
     return deny(fmt::format("mask {}", decision.obligations.columns.front().mask),
                 "a function called by OID returns what no mask can follow", "call it in a SELECT");
   if (!analysis) return;
-  for (const sql::Statement& statement : analysis->statements)
-    if (auto refused = sql::refused_by_masks(decision.obligations, statement))
-      return deny(std::move(refused->rule), std::move(refused->text), std::move(refused->hint));
+  for (const sql::Statement& statement : analysis->statements) {
+    auto refused = sql::refused_by_masks(decision.obligations, statement);
+    const std::string_view trouble = statement.copy_out ? copy_trouble(*analysis, statement) : std::string_view();
+    if (!refused && !trouble.empty()) refused = sql::refused_copy(decision.obligations, statement, trouble);
+    if (refused) return deny(std::move(refused->rule), std::move(refused->text), std::move(refused->hint));
+  }
 }
 
 /// In full, or as much as an earlier entry of the same does not say.

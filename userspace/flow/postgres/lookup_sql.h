@@ -10,7 +10,7 @@ namespace sallyport::flow {
 /// types, $8 and $9 of operators, $10 and $11 of relations to look behind.
 /// One text column, one JSON object a row:
 ///   {"q":"r","i":1,"oid":"16384","schema":…,"name":…,"kind":"r","temp":false,"hidden":6,
-///    "columns":["id",null],"generated":[["head","iban"]],"sequences":null,"keys":[["public","target"]],
+///    "columns":["id",null],"generated":[["head",""],["head","iban"]],"sequences":null,"keys":[["public","target"]],
 ///    "up":[["public","parent"]],"down":null}
 ///   {"q":"f","i":1,"more":false,"schema":…,"name":…,"source":…, … as sql::Routine} one for each routine
 ///   {"q":"t","i":1,"checks":null,"functions":[["public","f"]]}   {"q":"x","i":1,"functions":null}
@@ -81,7 +81,10 @@ SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', 
   'hidden', (SELECT pg_catalog.bit_or(b.bits) FROM runs_code b WHERE b.i = w.i),
   'columns', (SELECT pg_catalog.json_agg(CASE WHEN NOT a.attisdropped THEN a.attname END ORDER BY a.attnum)
               FROM pg_catalog.pg_attribute a WHERE a.attrelid = w.oid AND a.attnum > 0),
-  'generated', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(g.attname, s.attname))
+  'generated', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(x.made, x.part)) FROM (
+         SELECT k.attname, ''::pg_catalog.name FROM pg_catalog.pg_attribute k
+         WHERE k.attrelid = w.oid AND k.attgenerated <> '' AND NOT k.attisdropped
+         UNION ALL SELECT g.attname, s.attname
          FROM pg_catalog.pg_attribute g
          JOIN pg_catalog.pg_attrdef d ON d.adrelid = g.attrelid AND d.adnum = g.attnum
          JOIN pg_catalog.pg_depend p
@@ -90,7 +93,7 @@ SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', 
          WHERE g.attrelid = w.oid AND g.attgenerated <> '' AND s.attnum <> g.attnum AND (
            p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND p.objid = d.oid
            OR p.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-             AND p.objid = g.attrelid AND p.objsubid = g.attnum)),
+             AND p.objid = g.attrelid AND p.objsubid = g.attnum)) AS x(made, part)),
   'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, s.relname))
          FROM pg_catalog.pg_depend p
          JOIN pg_catalog.pg_class s ON s.relkind = 'S' AND s.oid =

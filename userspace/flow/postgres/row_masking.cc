@@ -65,38 +65,41 @@ RowMasking::RowMasking(const model::Obligations& obligations, std::span<const po
   }
 }
 
+bool RowMasking::replace(size_t index, const postgres::Value& value, std::optional<std::string>& instead) const {
+  const Column& column = columns_[index];
+  if (column.what == What::whole) {
+    instead = column.instead;
+    return true;
+  }
+  if (!value || column.what == What::pass) return false;
+  if (column.what == What::mask) {
+    instead = masker_->mask(column.spec, column.type_oid, column.binary, *value);
+    return true;
+  }
+  // Inside a binary array or composite a text of another length would break the value: all of it goes.
+  const bool in_place = !column.binary || is_plain_text(column.type_oid);
+  if (in_place) return (instead = detectors_->mask_text(*value, *masker_)).has_value();
+  if (detectors_->scan(*value).empty()) return false;
+  instead = masker_->mask({}, column.type_oid, column.binary, *value);
+  return true;
+}
+
 size_t RowMasking::apply(const postgres::DataRow& row, std::string& out) const {
-  const Column whole{.what = What::mask, .spec = {.strategy = MaskStrategy::null}};
   const bool fits = row.values.size() == columns_.size();
   postgres::DataRowBuilder builder(out);
   size_t changed = 0;
   size_t index = 0;
+  std::optional<std::string> instead;
   for (const postgres::Value value : row.values) {
-    const Column& column = fits ? columns_[index++] : whole;
-    if (column.what == What::whole) {
-      ++changed;
-      column.instead ? builder.value(*column.instead) : builder.null();
-      continue;
-    }
-    if (!value || column.what == What::pass) {
+    if (!fits) {
+      changed += value.has_value();
+      builder.null();
+    } else if (!replace(index++, value, instead)) {
       builder.column(value);
-      continue;
-    }
-    std::optional<std::string> masked;
-    if (column.what == What::detect) {
-      // Inside a binary array or composite a text of another length would break the value: all of it goes.
-      const bool in_place = !column.binary || is_plain_text(column.type_oid);
-      if (in_place ? !(masked = detectors_->mask_text(*value, *masker_)).has_value()
-                   : detectors_->scan(*value).empty()) {
-        builder.value(*value);
-        continue;
-      }
-      if (!in_place) masked = masker_->mask({}, column.type_oid, column.binary, *value);
     } else {
-      masked = masker_->mask(column.spec, column.type_oid, column.binary, *value);
+      ++changed;
+      instead ? builder.value(*instead) : builder.null();
     }
-    ++changed;
-    masked ? builder.value(*masked) : builder.null();
   }
   builder.finish();
   return changed;

@@ -32,6 +32,10 @@ class RowMasking {
 
   /// False: rows pass as they are.
   bool touches() const { return touches_; }
+  bool touches(size_t index) const { return columns_[index].what != What::pass; }
+  /// Value `index` of a row that has as many as were described. True: the agent gets `instead`, null for NULL. False:
+  /// the value as it is.
+  bool replace(size_t index, const postgres::Value& value, std::optional<std::string>& instead) const;
   /// Appends a whole DataRow message with this row masked; returns how many values were changed. A row
   /// whose column count is not that of the description is masked whole.
   size_t apply(const postgres::DataRow& row, std::string& out) const;

@@ -103,9 +103,6 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_row(frame, ticket, turn);
     case backend::kRowDescription:
       return on_row_description(frame, ticket, turn);
-    case backend::kParseComplete:
-      if (LiveOperation* live = live_of(ticket)) live->result.tag = "parsed";
-      break;
     case backend::kNoData:
       if (ticket.portal) ticket.portal->described = true;
       break;
@@ -117,23 +114,12 @@ void Conversation::on_answer(const Frame& frame, const Answer& answer, Ticket& t
       return on_error(frame, ticket, turn);
     case backend::kReadyForQuery:
       return on_ready(frame, turn);
-    case backend::kCopyOutResponse: {
-      Running* running = running_of(ticket);
-      auto copy = parse_copy_response(frame.body);
-      if (!copy) return violation("target: " + copy.error().what, turn);
-      if (!running) break;
-      running->copy_text = !copy->binary;
-      // Refused when it was judged; this one came out of a text that nobody could read.
-      if (!running->copy_text && running->detectors) {
-        LiveOperation* live = live_of(ticket);
-        live->own_decision().causes = {
-            {.rule = "mask detectors", .text = "COPY in binary format cannot be searched for what must be masked"}};
-        return cut(*live, turn);
-      }
-      break;
-    }
+    case backend::kCopyOutResponse:
+      return on_copy_out(frame, ticket, turn);
     case backend::kCopyData:
       return on_copy_data(frame, ticket, turn);
+    case backend::kCopyDone:
+      return on_copy_done(frame, ticket, turn);
     case backend::kFunctionCallResponse:
       return on_function_result(frame, ticket, turn);
     default:
@@ -204,17 +190,17 @@ void Conversation::plan_masking(Running& running) {
   if (again) judged.masking = running.masking;
 }
 
-/// False: it is one too many for a limit, and the flow is over.
-bool Conversation::count_row(LiveOperation& live, size_t bytes, Turn& turn) {
-  if (!life_.spend(live, 1, bytes, turn.now, turn.actions)) return cut(live, turn), false;
-  ++live.result.rows;
+/// False: they are too many for a limit, and the flow is over.
+bool Conversation::count_rows(LiveOperation& live, uint64_t rows, size_t bytes, Turn& turn) {
+  if (!life_.spend(live, rows, bytes, turn.now, turn.actions)) return cut(live, turn), false;
+  live.result.rows += rows;
   return true;
 }
 
 void Conversation::on_row(const Frame& frame, Ticket& ticket, Turn& turn) {
   LiveOperation* live = live_of(ticket);
   Running* running = running_of(ticket);
-  if (live && !count_row(*live, frame.raw.size(), turn)) return;
+  if (live && !count_rows(*live, 1, frame.raw.size(), turn)) return;
   if (!running || !running->reads_rows) {
     if (live) live->result.bytes_to_agent += frame.raw.size();
     return relay(frame.raw, turn);
@@ -253,34 +239,10 @@ void Conversation::record_row(Running& running, std::string_view message) {
   std::vector<std::optional<std::string>> values;
   for (const Value value : row->values) {
     const bool text = values.size() < fields.size() && fields[values.size()].format == kTextFormat;
-    if (!value)
-      values.emplace_back(std::nullopt);
-    else if (text && is_valid_utf8(*value))
-      values.emplace_back(value->substr(0, limits::kRecordParameterBytesMax));
-    else
-      values.emplace_back(fmt::format("<{} bytes>", value->size()));
+    values.push_back(recorded_value(value, text));
   }
   running.rows.rows.push_back(std::move(values));
   ++running.rows_recorded;
-}
-
-void Conversation::on_copy_data(const Frame& frame, Ticket& ticket, Turn& turn) {
-  Running* running = running_of(ticket);
-  LiveOperation* live = live_of(ticket);
-  if (live && !count_row(*live, frame.raw.size(), turn)) return;
-  std::optional<std::string> masked;
-  if (running && running->copy_text && running->detectors)
-    masked = running->detectors->mask_text(frame.body, *life_.facts().masker);
-  std::string& out = turn.actions.send(kAgentLeg);
-  const size_t start = out.size();
-  if (masked)
-    append_copy_data(out, *masked);
-  else
-    out += frame.raw;
-  life_.bytes_to_agent() += out.size() - start;
-  if (!live) return;
-  live->result.bytes_to_agent += out.size() - start;
-  if (masked) ++live->result.masked_values;
 }
 
 /// Nothing says what type the value has. Without a NUL byte it is read as text, in either format; inside anything else
@@ -289,7 +251,7 @@ void Conversation::on_function_result(const Frame& frame, Ticket& ticket, Turn& 
   Running* running = running_of(ticket);
   LiveOperation* live = live_of(ticket);
   if (live) {
-    if (!count_row(*live, frame.raw.size(), turn)) return;
+    if (!count_rows(*live, 1, frame.raw.size(), turn)) return;
     live->result.bytes_to_agent += frame.raw.size();
     live->result.tag = "function call";
   }
@@ -323,6 +285,8 @@ void Conversation::on_complete(const Frame& frame, Ticket& ticket, Turn& turn) {
       ++running->statement;
       running->shape.reset();
       running->masking.reset();
+      running->copy.reset();
+      running->copying = false;
     }
   } else if (live) {
     live->result.tag = frame.type == backend::kPortalSuspended ? "suspended" : "empty";
@@ -448,7 +412,10 @@ void Conversation::on_ready(const Frame& frame, Turn& turn) {
 }
 
 void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Turn& turn) {
-  if (frame.type == backend::kDataRow) {
+  if (describing_ && frame.type != backend::kReadyForQuery) {
+    on_description(frame, turn);
+    if (connection_.over) return;
+  } else if (frame.type == backend::kDataRow) {
     auto row = parse_data_row(frame.body);
     if (!row || !catalogue_.add_row(*row)) lookup_failed_ = true;
   } else if (frame.type == backend::kErrorResponse) {
@@ -464,6 +431,7 @@ void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Tu
   const bool broken_batch = batch_open_ && frame.type == backend::kErrorResponse;
   if (!last && !broken_batch) return;
   blocked_ = Blocked::no;
+  if (std::exchange(describing_, std::nullopt)) return broken_batch ? end_described(turn) : void();
   lookup_failed_ ? catalogue_.fail() : catalogue_.finish(turn.now);
   if (!lookup_failed_ && catalogue_id_)
     life_.services().want_shared(*catalogue_id_, catalogue_.path(), catalogue_.asked().facts);
@@ -483,14 +451,17 @@ void Conversation::begin_large_answer(const Large& large, Turn& turn) {
                      turn);
   Running* running = running_of(*ticket);
   LiveOperation* live = live_of(*ticket);
-  if (running && (!running->obligations->columns.empty() || running->detectors) && live) {
+  const bool read =
+      running && (type == backend::kCopyData ? running->copy != nullptr
+                                             : !running->obligations->columns.empty() || running->detectors);
+  if (read && live) {
     live->own_decision().causes = {
         {.rule = "limit",
          .text = fmt::format("a value of {} bytes is more than can be masked", large.header.frame_bytes())}};
     return cut(*live, turn);
   }
   if (live) {
-    if (!count_row(*live, large.header.frame_bytes(), turn)) return;
+    if (!count_rows(*live, 1, large.header.frame_bytes(), turn)) return;
     live->result.bytes_to_agent += large.header.frame_bytes();
   }
   server_rest_ = PassThrough(large.header.frame_bytes());
@@ -530,16 +501,22 @@ void Conversation::settle(Ticket& ticket, bool succeeded, Turn& turn) {
     else
       names_.portals.dropped(ticket.name);
   }
-  if (ticket.operation != 0) end_operation(ticket.operation, turn);
+  if (ticket.operation != 0) end_operation(ticket.operation, /*parsed=*/ticket.prepared && succeeded, turn);
 }
 
-void Conversation::end_operation(model::OperationId id, Turn& turn) {
+/// `parsed`: it was a Parse and succeeded. It ran nothing, so its decision says all.
+void Conversation::end_operation(model::OperationId id, bool parsed, Turn& turn) {
   if (Running* running = running_.find(id)) {
     if (!running->rows.rows.empty()) life_.append(std::move(running->rows), turn.now, turn.actions);
     names_coming_ -= names_made_by(*running->judged->analysis);
     running_.erase(id);
   }
-  if (LiveOperation* live = life_.find(id)) life_.end(*live, turn.now, turn.actions);
+  LiveOperation* live = life_.find(id);
+  if (!live) return;
+  if (parsed)
+    life_.forget(*live);
+  else
+    life_.end(*live, turn.now, turn.actions);
 }
 
 /// Forgets tickets at the front that are done; at rest, what ended with the transaction.
