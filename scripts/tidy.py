@@ -30,6 +30,8 @@ MODULES = {
     "kernel": PURE | {"abi", "flow"},
     "net": PURE | {"flow"},
     "edges": PURE | {"node"},
+    "edges/runtimes": PURE | {"edges"},
+    "edges/process": PURE | {"edges", "identity"},  # arguments are masked before anybody else sees them
     "edges/catalogue": PURE | {"node", "flow", "sql", "edges"},  # it asks flow's question and fills node's store
     "launch": PURE,
     "control": PURE,
