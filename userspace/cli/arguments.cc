@@ -115,7 +115,7 @@ void Parser::add_exec() {
 void Parser::add_state_verbs() {
   add(app_, "status", "what the daemon does", "sallyport status -o json", [this] { return run_status(common_); });
   CLI::App& agents = add(app_, "agents", "agents in policy and their workloads", "sallyport agents",
-                         [this] { return run_agents(common_); });
+                         [this] { return agent_.empty() ? run_agents(common_) : run_agent_show(common_, agent_); });
   CLI::App& show = add(agents, "show", "one agent, and why a workload is not its own",
                        "sallyport agents show billing-bot", [this] { return run_agent_show(common_, agent_); });
   show.add_option("name", agent_, "name in policy")->required();

@@ -91,6 +91,24 @@ void mask_random_words(std::string& text) {
   }
 }
 
+/// Numbers as people and cards have them: seven digits or more, hyphens between.
+void mask_numbers(std::string& text) {
+  constexpr size_t kDigitsMin = 7;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = at, digits = 0;
+    while (end < text.size() && is_word(static_cast<unsigned char>(text[end]))) {
+      if (text[end] >= '0' && text[end] <= '9') ++digits;
+      ++end;
+    }
+    const size_t hyphens = static_cast<size_t>(std::count(text.begin() + at, text.begin() + end, '-'));
+    if (digits >= kDigitsMin && digits + hyphens == end - at) {
+      text.replace(at, end - at, "<number>");
+      end = at + 8;
+    }
+    at = end + 1;
+  }
+}
+
 /// `--token`, `-token`: the next argument is its value.
 bool announces_secret(std::string_view argument) {
   return argument.size() > 2 && argument[0] == '-' && argument.find('=') == std::string_view::npos &&
@@ -115,10 +133,13 @@ std::vector<std::string> masked_arguments(std::string_view cmdline) {
     announced = announces_secret(argument);
     if (secret) {
       argument = kSecret;
+    } else if (argument.find_first_of(" \t\n") != std::string::npos) {
+      argument = "<text of " + std::to_string(argument.size()) + " bytes>";
     } else {
       mask_url_passwords(argument);
       mask_assignments(argument);
       if (argument.find('/') == std::string::npos || out.size() > 0) mask_random_words(argument);
+      mask_numbers(argument);
     }
     if (bytes + argument.size() > limits::kProcessArgumentsBytesMax)
       argument.resize(limits::kProcessArgumentsBytesMax - bytes);

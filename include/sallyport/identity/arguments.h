@@ -9,9 +9,10 @@
 namespace sallyport::identity {
 
 /// Takes /proc/PID/cmdline apart (each argument ends in a zero byte) and replaces what looks like a secret by
-/// `<secret>`: values of options and assignments named like one (--password=x, -W x after --token, PGPASSWORD=x),
-/// passwords in URLs and connection strings, values of Authorization, Cookie and key headers, long random words. At
-/// most limits::kProcessArgumentsBytesMax in all.
+/// `<secret>`: values of options and assignments named like one (--password=x, --token x, PGPASSWORD=x), passwords in
+/// URLs, long random words; long numbers by `<number>`. An argument with blanks in it is a text, SQL or code perhaps,
+/// which may hold what masks hide everywhere else: of it only the length stays. At most
+/// limits::kProcessArgumentsBytesMax in all.
 std::vector<std::string> masked_arguments(std::string_view cmdline);
 
 }  // namespace sallyport::identity
