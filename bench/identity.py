@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """From mkdir of a cgroup to enforced, with the real daemon, in a cgroup namespace of its own: a unit that one of 5,000
-Agents selects appears, and the time is taken until all programs are attached to it. Then 20,000 cgroups that are nobody's,
-and what they cost the daemon in memory and the next one in time.
+Agents selects appears, and the time is taken until all programs are attached to it. Then 20,000 cgroups that are
+nobody's, and what they cost the daemon in memory and the next one in time.
 
 usage: identity.py [CGROUPS]
 """
