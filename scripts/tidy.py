@@ -31,6 +31,8 @@ MODULES = {
     "net": PURE | {"flow"},
     "edges": PURE | {"node", "identity"},  # the interfaces that their public headers implement
     "edges/catalogue": PURE | {"node", "flow", "sql", "edges"},  # it asks flow's question and fills node's store
+    "edges/runtimes": PURE | {"edges"},
+    "edges/process": PURE | {"edges", "identity"},  # arguments are masked before anybody else sees them
     "edges/jwks": PURE | {"identity", "edges"},  # it implements identity's KeySet
     "edges/workload_file": {"base", "edges"},
     "launch": PURE,

@@ -46,6 +46,7 @@ class Parser {
   daemon::DaemonOptions daemon_;
   std::vector<std::string> roles_;
   ExecArguments exec_;
+  std::string agent_;
   PolicyArguments policy_;
   TokenArguments token_;
   MaskArguments mask_;
@@ -95,6 +96,9 @@ void Parser::add_daemon() {
   verb.add_option("--run-dir", daemon_.run_dir, "folder of sockets")->capture_default_str();
   verb.add_option("--cgroup-root", daemon_.cgroup2_root, "mount point of cgroup2; else found");
   verb.add_option("--bpffs", daemon_.bpffs_root, "mount point of bpffs")->capture_default_str();
+  verb.add_option("--govern", daemon_.governed,
+                  "a cgroup below the cgroup2 root: in it connects of what is no agent's are refused");
+  verb.add_option("--kubelet-root", daemon_.kubelet_roots, "kubelet's --cgroup-root, besides /")->capture_default_str();
   verb.add_option("--workers", daemon_.workers, "threads; 0: one a processor")->capture_default_str();
   verb.add_option("--log-level", daemon_.log_level)
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
@@ -113,8 +117,11 @@ void Parser::add_exec() {
 
 void Parser::add_state_verbs() {
   add(app_, "status", "what the daemon does", "sallyport status -o json", [this] { return run_status(common_); });
-  add(app_, "agents", "agents in policy and their workloads", "sallyport agents",
-      [this] { return run_agents(common_); });
+  CLI::App& agents = add(app_, "agents", "agents in policy and their workloads", "sallyport agents",
+                         [this] { return agent_.empty() ? run_agents(common_) : run_agent_show(common_, agent_); });
+  CLI::App& show = add(agents, "show", "one agent, and why a workload is not its own",
+                       "sallyport agents show billing-bot", [this] { return run_agent_show(common_, agent_); });
+  show.add_option("name", agent_, "name in policy")->required();
   CLI::App& doctor = add(app_, "doctor", "what this machine can and cannot do", "sudo sallyport doctor",
                          [this] { return run_doctor(common_, doctor_); });
   doctor.add_option("--policy", doctor_.policy, "folder of policy files")->capture_default_str();

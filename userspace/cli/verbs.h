@@ -70,6 +70,7 @@ struct DoctorArguments {
 int run_exec(const Common& common, const ExecArguments& arguments);
 int run_status(const Common& common);
 int run_agents(const Common& common);
+int run_agent_show(const Common& common, const std::string& name);
 int run_doctor(const Common& common, const DoctorArguments& arguments);
 int run_policy_new(const PolicyArguments& arguments);
 int run_policy_check(const Common& common, const PolicyArguments& arguments);

@@ -136,6 +136,8 @@ const Route kRoutes[] = {
     {"POST", "/v1/exec", std::nullopt, exec},
     {"GET", "/v1/status", Role::viewer, [](Call& c) { return ok(c.handler.status()); }},
     {"GET", "/v1/agents", Role::viewer, [](Call& c) { return ok(c.handler.agents()); }},
+    {"GET", "/v1/agents/", Role::viewer,
+     [](Call& c) { return answer(c.handler.agent(percent_decoded(c.rest)), 404); }},
     {"GET", "/v1/flows", Role::viewer, [](Call& c) { return ok(c.handler.flows()); }},
     {"GET", "/v1/policy", Role::viewer, [](Call& c) { return ok(c.handler.policy()); }},
     {"POST", "/v1/policy/reload", Role::operate, [](Call& c) { return answer(c.handler.reload_policy()); }},

@@ -10,7 +10,6 @@
 #include "daemon/issuer_rule.h"
 #include "sallyport/base/clock.h"
 #include "sallyport/base/log.h"
-#include "sallyport/identity/cgroup_facts.h"
 
 namespace sallyport::daemon {
 namespace {
@@ -75,6 +74,27 @@ std::shared_ptr<const Standing> proven(const model::Token& token) {
   return out;
 }
 
+/// Where the token is bound to must be where it was found, and what it adds to the workload's facts must fit.
+identity::Checked<> check_place(const model::Token& token, const TokenHolder& holder, const policy::Policy& policy,
+                                const policy::Agent& agent) {
+  const std::string& pod_uid = holder.facts.cgroup.pod_uid;
+  model::Workload facts = holder.facts;
+  if (const auto& bound = token.kubernetes) {
+    if (!bound->pod_uid.empty() && bound->pod_uid != pod_uid)
+      return identity::refuse(
+          Fault::place, fmt::format("it is bound to pod {}/{} (uid {}), and this workload is {}",
+                                    printable(bound->name_space), printable(bound->pod), printable(bound->pod_uid),
+                                    pod_uid.empty() ? "in no pod" : fmt::format("in the pod of uid {}", pod_uid)));
+    facts.service_account = bound->service_account;
+  }
+  if (holder.by_exec) return {};
+  const auto mismatches = policy.mismatches(agent, facts);
+  if (mismatches.empty()) return {};
+  return identity::refuse(Fault::place,
+                          fmt::format("with it the workload's {} is {}, and Agent `{}` selects {}", mismatches[0].fact,
+                                      printable(mismatches[0].found), agent.name, printable(mismatches[0].wanted)));
+}
+
 bool same(const Standing& a, const Standing& b) {
   return a.is == b.is && a.token == b.token && a.until_wall_ns == b.until_wall_ns && a.why == b.why;
 }
@@ -103,25 +123,31 @@ void Tokens::stop() {
 }
 
 void Tokens::watch(TokenHolder holder) {
-  Entry entry{.pod_uid = identity::read_cgroup_path(holder.cgroup_path).pod_uid, .since_ms = now_ms()};
   const auto facts = policy_.facts();
   const policy::Agent* agent = facts ? facts->policy->find_agent(holder.agent) : nullptr;
-  entry.standing = agent && agent->token ? pending() : not_asked();
-  entry.holder = std::move(holder);
-  const uint64_t id = entry.holder.cgroup_id;
+  const uint64_t id = holder.cgroup_id;
   {
     std::lock_guard lock(mutex_);
-    if (const auto old = entries_.find(id); old != entries_.end()) schedule_.erase({old->second.next_ms, id});
-    Entry& kept = entries_[id] = std::move(entry);
-    schedule(id, kept, 0);
+    Entry& entry = entries_[id];
+    // More became known of a workload, or its processes moved: what it has proven stands until the next look.
+    const bool same = entry.standing && entry.holder.agent == holder.agent &&
+                      entry.holder.cgroup_path == holder.cgroup_path && entry.holder.file == holder.file;
+    if (!same) {
+      schedule_.erase({entry.next_ms, id});
+      entry = Entry();
+      entry.standing = agent && agent->token ? pending() : not_asked();
+      entry.since_ms = now_ms();
+    }
+    entry.holder = std::move(holder);
+    schedule(id, entry, 0);
   }
   wake_.notify_one();
 }
 
-void Tokens::forget(uint64_t cgroup_id) {
+void Tokens::forget(uint64_t cgroup_id, const std::string& cgroup_path) {
   std::lock_guard lock(mutex_);
   const auto found = entries_.find(cgroup_id);
-  if (found == entries_.end()) return;
+  if (found == entries_.end() || found->second.holder.cgroup_path != cgroup_path) return;
   schedule_.erase({found->second.next_ms, cgroup_id});
   entries_.erase(found);
 }
@@ -288,13 +314,8 @@ identity::Checked<model::Token> Tokens::check(const Secret& text, const Entry& e
   if (const auto mismatch = policy.match_token(agent, *token))
     return identity::refuse(mismatch->what == policy::TokenMismatch::What::claim ? Fault::claim : Fault::subject,
                             mismatch->text);
-  const auto& bound = token->kubernetes;
-  if (bound && !bound->pod_uid.empty() && bound->pod_uid != entry.pod_uid)
-    return identity::refuse(
-        Fault::place,
-        fmt::format("it is bound to pod {}/{} (uid {}), and this workload is {}", printable(bound->name_space),
-                    printable(bound->pod), printable(bound->pod_uid),
-                    entry.pod_uid.empty() ? "in no pod" : fmt::format("in the pod of uid {}", entry.pod_uid)));
+  if (auto placed = check_place(*token, entry.holder, policy, agent); !placed)
+    return std::unexpected(std::move(placed.error()));
   return token;
 }
 

@@ -21,6 +21,7 @@
 #include "sallyport/edges/workload_file.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/identity/token.h"
+#include "sallyport/model/principal.h"
 
 namespace sallyport::daemon {
 
@@ -29,7 +30,9 @@ struct TokenHolder {
   uint64_t cgroup_id = 0;
   std::string agent;
   std::string recognised_as;
-  std::string cgroup_path;              ///< from the cgroup2 root
+  std::string cgroup_path;  ///< from the cgroup2 root
+  bool by_exec = false;
+  model::Workload facts;
   std::string file;                     ///< of `exec --token-file`; empty: where the Agent's `token` says
   std::optional<edges::FileUser> user;  ///< who named `file`
 };
@@ -44,7 +47,7 @@ class Tokens {
 
   /// Before flows of the workload can be asked about.
   void watch(TokenHolder holder);
-  void forget(uint64_t cgroup_id);
+  void forget(uint64_t cgroup_id, const std::string& cgroup_path);
   /// Issuers and Agents may be others. Before flows hear of it.
   void policy_changed();
 
@@ -55,7 +58,6 @@ class Tokens {
  private:
   struct Entry {
     TokenHolder holder;
-    std::string pod_uid;  ///< of its cgroup; empty: it is in no pod
     std::shared_ptr<const flow::Standing> standing;
     Secret good;                                      ///< the token that proved it last
     uint64_t good_epoch = 0;                          ///< of the facts it was judged by
