@@ -3,9 +3,13 @@
 slow or down, tokens that expire, are renewed or belong to somebody else."""
 
 import base64
+import contextlib
+import http.server
 import json
 import os
+import ssl
 import subprocess
+import threading
 import time
 import unittest
 
@@ -236,6 +240,89 @@ class Keys(Proof):
             machine.set_policy(*policy())
             wait_until("keys are there", lambda: any(
                 i["keys"] for i in json.loads(machine.sallyport("status", "-o", "json").stdout)["issuers"]))
+
+
+class Discovery(unittest.TestCase):
+    """Providers that do what none should, one path each of one server."""
+
+    BASE = "https://localhost:8444"
+
+    def answers(self):
+        def document(name, **more):
+            return {"issuer": f"{self.BASE}/{name}", "jwks_uri": f"{self.BASE}/{name}/keys", **more}
+
+        keys = json.loads(cluster.jwks.read_text())
+        return {  # name: (document, its status, the keys, what is said)
+            "good": (document("good"), 200, keys, ""),
+            "redirect": ({}, 302, keys, "a redirect, which is not followed"),
+            "other": (document("good"), 200, keys, f"is of issuer `{self.BASE}/good`"),
+            "slash": (document("slash", issuer=f"{self.BASE}/slash/"), 200, keys, "is of issuer"),
+            "plain": (document("plain", jwks_uri="http://localhost:8444/plain/keys"), 200, keys, "names no https"),
+            "broken": (document("broken"), 500, keys, "status 500"),
+            "long": (document("long"), 200, {"keys": [], "x": "x" * 300_000}, "an answer longer than 262144 bytes"),
+            "empty": (document("empty"), 200, {"keys": []}, "no key that could verify"),
+            "twice": (document("twice"), 200, '{"keys": [], "keys": []}', "a member twice"),
+            "secret": (document("secret"), 200, {"keys": [{"kty": "oct", "k": "AAAA", "alg": "HS256"}]}, "no key that"),
+        }
+
+    def serve(self):
+        answers = self.answers()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                name, _, rest = self.path[1:].partition("/")
+                document, status, keys, _ = answers[name]
+                body = document if rest.startswith(".well-known") else keys
+                body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+                self.send_response(status if rest.startswith(".well-known") else 200)
+                if status == 302:
+                    self.send_header("Location", f"{Discovery.BASE}/good/{rest}")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with contextlib.suppress(OSError):  # whoever asked has had enough
+                    self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 8444), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(machine.work / "issuer/server.pem", machine.work / "issuer/server.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return answers
+
+    def test_only_what_can_be_trusted_is_taken(self):
+        answers = self.serve()
+        issuers = [issuer_document(url=f"{self.BASE}/{name}", audience="a", ca=str(provider.ca)).replace(
+            "name: corp", f"name: x-{name}") for name in answers]
+        # The same server, but signed by nobody whom the machine trusts; and one that is not there.
+        issuers += [issuer_document(url=f"{self.BASE}/good", audience="a").replace("name: corp", "name: x-stranger"),
+                    issuer_document(url="https://127.0.0.1:8444/good", audience="a", ca=str(provider.ca)).replace(
+                        "name: corp", "name: x-name"),
+                    issuer_document(url="https://localhost:8445", audience="a").replace("name: corp", "name: x-gone")]
+        wanted = {f"x-{name}": said for name, (_, _, _, said) in answers.items()}
+        wanted |= {"x-stranger": "certificate", "x-name": "127.0.0.1", "x-gone": "8445"}
+        machine.set_policy(*policy(), *issuers)
+        self.addCleanup(lambda: machine.set_policy(*policy()))
+
+        def told():
+            found = {each["issuer"]: each for each in json.loads(
+                machine.sallyport("status", "-o", "json").stdout)["issuers"] if each["issuer"] in wanted}
+            asked = [each for each in found.values() if "not been asked" not in each["error"]]
+            return found if len(asked) == len(wanted) else None
+
+        found = wait_until("all of them have been asked", told, 60)
+        for name, said in wanted.items():
+            with self.subTest(name):
+                self.assertIn(said, found[name]["error"])
+                self.assertEqual(found[name]["keys"], 0 if said else 1)
+                if not said:
+                    self.assertEqual(found[name]["error"], "")
 
 
 class Restart(Proof):
