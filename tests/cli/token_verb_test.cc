@@ -92,7 +92,7 @@ TEST_F(TokenVerbTest, RefusesWithAReason) {
               {token({{"exp", 1'799'999'000}}), "expired"},
               {token({{"nbf", 1'800'001'000}}), "not-yet"},
               {token({{"iss", "https://evil.example"}}), "issuer"},
-              {token({}, &other), "signature"},
+              {token(json::object(), &other), "signature"},
               {"aaaa.bbbb.cccccccccccccccccccc=", "malformed"},
               {identity::test::make_raw_token(signer_, "ES256", R"({"alg":"none"})", "{}"), "algorithm"}};
   for (const auto& row : rows) {

@@ -116,8 +116,9 @@ TEST_F(WorkloadFileTest, NoMagicLinks) {
     return unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
            mount("proc", proc.c_str(), "proc", 0, nullptr) == 0;
   });
-  EXPECT_NE(read(child.pid(), {.path = "/proc/self/exe"}).find("error: "), std::string::npos);
-  EXPECT_NE(read(child.pid(), {.path = "/proc/1/root/etc/hostname"}).find("Too many levels"), std::string::npos);
+  // The kernel says that the link leads out, or that there are too many: both refuse.
+  for (const char* path : {"/proc/self/exe", "/proc/1/root/etc/hostname"})
+    EXPECT_TRUE(read(child.pid(), {.path = path}).starts_with("error: ")) << path;
 }
 
 TEST_F(WorkloadFileTest, OnlyWhatItsUserMayRead) {
