@@ -67,7 +67,7 @@ def policy(**more):
     """Agent bot with the subject `bot` of the provider; rival likewise; `free` asks for no token; `pod` is one."""
     pod = token_agent("pod", {"issuer": "cluster", "subject": "system:serviceaccount:bots:billing",
                               "claims": {"/kubernetes.io/node/name": "node-*"}, "file": str(POD_TOKEN)})
-    return [pod.replace("{exec: {name: pod, users: [nobody]}}", f"{{cgroup: {POD_CGROUP}}}"),
+    return [pod.replace("{exec: {name: pod, users: [nobody]}}", f"{{kubernetes: {{uid: {POD}, serviceAccount: billing}}}}"),
             issuer_document(url="https://kubernetes.default.svc.cluster.local", audience="sallyport",
                             jwks=str(cluster.jwks)).replace("name: corp", "name: cluster"),
             entitlement_document("pod", allow=[{"sql": {}}]),
