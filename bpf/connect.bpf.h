@@ -5,6 +5,7 @@
 
 #include "lib/count.bpf.h"
 #include "lib/decide.h"
+#include "tripwire.bpf.h"
 
 static __always_inline int sp_refuse_connect(void) {
   if (sp_set_retval_in_address_hooks && bpf_set_retval(-SP_ECONNREFUSED)) sp_count(SP_COUNTER_failed_set_retval);
@@ -39,11 +40,15 @@ static __always_inline __u32 sp_check_listener(struct bpf_sock_addr* ctx, const 
 static __always_inline void sp_describe_caller(struct sp_flow* flow) {
   struct task_struct* task = bpf_get_current_task_btf();
   __u64 ids = bpf_get_current_uid_gid();
+  struct file* exe;
 
   flow->pid = bpf_get_current_pid_tgid() >> 32;
   flow->uid = (__u32)ids;
   flow->gid = ids >> 32;
   flow->start_boottime_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+  exe = BPF_CORE_READ(task, mm, exe_file);
+  flow->executable_inode = exe ? BPF_CORE_READ(exe, f_inode, i_ino) : 0;
+  flow->executable_device = exe ? BPF_CORE_READ(exe, f_inode, i_sb, s_dev) : 0;
 }
 
 static __always_inline int sp_remember(struct bpf_sock_addr* ctx, struct bpf_sock* sk,
@@ -53,6 +58,7 @@ static __always_inline int sp_remember(struct bpf_sock_addr* ctx, struct bpf_soc
   if (!origin) return 0;
   origin->flow.cgroup_id = workload->cgroup_id;
   origin->flow.workload = workload->index;
+  origin->flow.birth_ns = workload->birth_ns;
   origin->flow.socket_cookie = bpf_get_socket_cookie(ctx);
   origin->flow.connect_monotonic_ns = bpf_ktime_get_ns();
   sp_copy(origin->flow.destination_be, call->destination_be);
@@ -128,6 +134,7 @@ static __always_inline __u32 sp_connect_action(struct bpf_sock_addr* ctx, struct
   call->netns_cookie = bpf_get_netns_cookie(ctx);
   call->in_flight = in_flight->count;
   verdict = sp_decide_connect(workload, call);
+  if (verdict.action != SP_REFUSE && !sp_tell_tripwire(sk, workload)) return SP_REFUSE;
   if (verdict.action == SP_DIVERT) return sp_divert(ctx, sk, workload, call);
   sp_count(verdict.counter);
   return verdict.action;

@@ -4,6 +4,7 @@
 
 #include "lib/count.bpf.h"
 #include "lib/decide.h"
+#include "tripwire.bpf.h"
 
 SEC("cgroup/sock_create")
 int sp_sock_create(struct bpf_sock* ctx) {
@@ -16,7 +17,7 @@ int sp_sock_create(struct bpf_sock* ctx) {
   }
   verdict = sp_decide_socket(workload, ctx->family, ctx->type, ctx->protocol);
   sp_count(verdict.counter);
-  if (verdict.action != SP_REFUSE) return 1;
+  if (verdict.action != SP_REFUSE) return sp_tell_tripwire(ctx, workload);
   /* Runtimes that try MPTCP or SCTP first fall back on this error, not on EPERM. */
   if (sp_set_retval_in_socket_hooks && ctx->type != 3 /* SOCK_RAW */ && bpf_set_retval(-SP_EPROTONOSUPPORT))
     sp_count(SP_COUNTER_failed_set_retval);

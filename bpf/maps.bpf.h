@@ -21,6 +21,14 @@ struct {
   __type(value, struct sp_origin);
 } sp_origins SEC(".maps");
 
+/* An enrolled agent's socket below a governed cgroup → its own programs let it go. */
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, struct sp_judged);
+} sp_judged SEC(".maps");
+
 /* The daemon's listening socket → its mark; written by the daemon only. */
 struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -4,5 +4,6 @@
 #include "flow_track.bpf.h"
 #include "guard.bpf.h"
 #include "names.bpf.h"
+#include "tripwire.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -29,11 +29,15 @@ MODULES = {
     "node": PURE | {"flow", "sql"},  # it keeps the facts of catalogues
     "kernel": PURE | {"abi", "flow"},
     "net": PURE | {"flow"},
-    "edges": PURE | {"node"},
+    "edges": PURE | {"node", "identity"},  # the interfaces that their public headers implement
     "edges/catalogue": PURE | {"node", "flow", "sql", "edges"},  # it asks flow's question and fills node's store
+    "edges/runtimes": PURE | {"edges"},
+    "edges/process": PURE | {"edges", "identity"},  # arguments are masked before anybody else sees them
+    "edges/jwks": PURE | {"identity", "edges"},  # it implements identity's KeySet
+    "edges/workload_file": {"base", "edges"},
     "launch": PURE,
     "control": PURE,
-    "cli": PURE | {"policy", "sql", "mask", "record", "control", "launch", "kernel", "daemon"},
+    "cli": PURE | {"policy", "identity", "sql", "mask", "record", "control", "launch", "kernel", "daemon"},
     "daemon": None,  # all; nobody but cli's `daemon` verb may include it
 }
 # What pure modules must not reach for (invariant 9): descriptors, sockets, files, threads, locks, clocks. base makes

@@ -72,6 +72,11 @@ static inline struct sp_verdict sp_decide_socket(const struct sp_workload* workl
   return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_socket_type);
 }
 
+/* A cgroup that is nobody's, below a governed one. */
+static inline int sp_decide_nobodys_socket(__u32 type, __u32 protocol) {
+  return type == SP_SOCK_STREAM && protocol == SP_PROTO_TCP;
+}
+
 /* The daemon's ports stay free for the daemon. */
 static inline struct sp_verdict sp_decide_bind(const struct sp_workload* workload, __u16 port_be) {
   if (!(workload->flags & SP_WORKLOAD_READY)) return sp_verdict_of(SP_REFUSE, SP_COUNTER_refused_not_ready);

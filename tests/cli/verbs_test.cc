@@ -101,6 +101,7 @@ TEST_F(VerbsTest, EveryVerbHelpsWithAnExample) {
                                 {"policy", "check"},
                                 {"policy", "test"},
                                 {"policy", "explain"},
+                                {"policy", "token"},
                                 {"policy", "reload"},
                                 {"sessions"},
                                 {"sessions", "list"},

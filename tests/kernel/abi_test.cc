@@ -25,8 +25,8 @@ struct Expected {
 const std::map<std::string, Expected> kStructs = {
     {"sp_workload",
      {sizeof(sp_workload),
-      {AT(sp_workload, cgroup_id), AT(sp_workload, netns_cookie), AT(sp_workload, flags), AT(sp_workload, index),
-       AT(sp_workload, flow_quota), AT(sp_workload, tcp_port_be), AT(sp_workload, dns_port_be),
+      {AT(sp_workload, cgroup_id), AT(sp_workload, netns_cookie), AT(sp_workload, birth_ns), AT(sp_workload, flags),
+       AT(sp_workload, index), AT(sp_workload, flow_quota), AT(sp_workload, tcp_port_be), AT(sp_workload, dns_port_be),
        AT(sp_workload, source_v4_be), AT(sp_workload, source_v6_be)}}},
     {"sp_flow_key",
      {sizeof(sp_flow_key),
@@ -35,10 +35,12 @@ const std::map<std::string, Expected> kStructs = {
     {"sp_flow",
      {sizeof(sp_flow),
       {AT(sp_flow, cgroup_id), AT(sp_flow, socket_cookie), AT(sp_flow, start_boottime_ns),
-       AT(sp_flow, connect_monotonic_ns), AT(sp_flow, workload), AT(sp_flow, pid), AT(sp_flow, uid), AT(sp_flow, gid),
-       AT(sp_flow, destination_be), AT(sp_flow, destination_port_be), AT(sp_flow, pad16), AT(sp_flow, pad32)}}},
+       AT(sp_flow, connect_monotonic_ns), AT(sp_flow, birth_ns), AT(sp_flow, executable_inode), AT(sp_flow, workload),
+       AT(sp_flow, pid), AT(sp_flow, uid), AT(sp_flow, gid), AT(sp_flow, destination_be),
+       AT(sp_flow, destination_port_be), AT(sp_flow, pad16), AT(sp_flow, executable_device)}}},
     {"sp_origin",
      {sizeof(sp_origin), {AT(sp_origin, flow), AT(sp_origin, key), AT(sp_origin, tracked), AT(sp_origin, pad)}}},
+    {"sp_judged", {sizeof(sp_judged), {AT(sp_judged, monotonic_ns)}}},
     {"sp_listener", {sizeof(sp_listener), {AT(sp_listener, mark)}}},
     {"sp_in_flight", {sizeof(sp_in_flight), {AT(sp_in_flight, count)}}},
 };
@@ -82,7 +84,7 @@ TEST(Abi, NoStructIsForgotten) {
       EXPECT_TRUE(kStructs.contains(btf__name_by_offset(object.get(), type->name_off))) << bpf_map__name(map);
     }
   }
-  EXPECT_EQ(maps, 6u);
+  EXPECT_EQ(maps, 7u);
   bpf_map* counters = bpf_object__find_map_by_name(opened.get(), "sp_counters");
   EXPECT_EQ(bpf_map__max_entries(counters), static_cast<__u32>(SP_COUNTER_COUNT));
   bpf_map* flows = bpf_object__find_map_by_name(opened.get(), "sp_flows");

@@ -167,7 +167,7 @@ TEST_F(FailureTest, FlowQuotaBoundsWhatIsInFlight) {
 TEST_F(FailureTest, AWorkloadThatIsNotToldYetIsRefusedEverything) {
   Cgroup cgroup(cgroup_path("agent"));
   auto acceptor = enrol(cgroup, -1);
-  UniqueFd workloads(bpf_obj_get((pin_dir_ + "/v1/maps/sp_workloads").c_str()));
+  UniqueFd workloads(bpf_obj_get((pin_dir_ + "/v2/maps/sp_workloads").c_str()));
   uint64_t id = cgroup.id();
   sp_workload zero{}, told{};
   ASSERT_EQ(bpf_map_lookup_elem(workloads.get(), &id, &told), 0);
@@ -198,7 +198,7 @@ TEST_F(FailureTest, AWorkloadThatIsNotToldYetIsRefusedEverything) {
 TEST_F(FailureTest, HalfAnEnrolmentIsCompleted) {
   Cgroup cgroup(cgroup_path("agent"));
   auto acceptor = enrol(cgroup, -1);
-  fs::path pins = fs::path(pin_dir_) / "v1" / "cgroups" / std::to_string(cgroup.id());
+  fs::path pins = fs::path(pin_dir_) / "v2" / "cgroups" / std::to_string(cgroup.id());
   size_t whole = std::distance(fs::directory_iterator(pins), fs::directory_iterator());
   EXPECT_EQ(whole, 11u);
   for (const char* name : {"sp_getpeername4", "sp_flow_track"}) {
@@ -228,7 +228,7 @@ TEST_F(FailureTest, EnrolAgainChangesOptionsOnly) {
 }
 
 TEST_F(FailureTest, WithdrawAndAGoneCgroupLeaveNothing) {
-  fs::path cgroups = fs::path(pin_dir_) / "v1" / "cgroups";
+  fs::path cgroups = fs::path(pin_dir_) / "v2" / "cgroups";
   uint64_t id = 0;
   {
     Cgroup cgroup(cgroup_path("agent"));

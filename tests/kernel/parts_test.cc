@@ -27,8 +27,8 @@ TEST(MountPoints, FindsTheTypeAtItsOwnRoot) {
 
 TEST(PinPaths, CarryTheAbiVersion) {
   PinPaths paths("/sys/fs/bpf/sallyport");
-  EXPECT_EQ(paths.maps, "/sys/fs/bpf/sallyport/v1/maps");
-  EXPECT_EQ(paths.cgroup(4711), "/sys/fs/bpf/sallyport/v1/cgroups/4711");
+  EXPECT_EQ(paths.maps, "/sys/fs/bpf/sallyport/v2/maps");
+  EXPECT_EQ(paths.cgroup(4711), "/sys/fs/bpf/sallyport/v2/cgroups/4711");
 }
 
 TEST(Levels, HaveTheWordsOfTheDocs) {

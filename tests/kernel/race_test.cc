@@ -65,8 +65,8 @@ TEST_F(RaceTest, ResetsLeaveNoEntryBehind) {
   auto accounted = [&] { return acceptor->taken() + counter("flow_closed_untaken") + counter("flow_replaced"); };
   for (int i = 0; i < 3'000 && accounted() != written; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(accounted(), written);
-  UniqueFd in_flight(bpf_obj_get((pin_dir_ + "/v1/maps/sp_in_flight").c_str()));
-  UniqueFd flows(bpf_obj_get((pin_dir_ + "/v1/maps/sp_flows").c_str()));
+  UniqueFd in_flight(bpf_obj_get((pin_dir_ + "/v2/maps/sp_in_flight").c_str()));
+  UniqueFd flows(bpf_obj_get((pin_dir_ + "/v2/maps/sp_flows").c_str()));
   uint32_t workload = kernel_->enrolments().value().at(0).workload;
   sp_in_flight left{.count = -1};
   ASSERT_EQ(bpf_map_lookup_elem(in_flight.get(), &workload, &left), 0);

@@ -36,6 +36,7 @@ class PlacingHandler : public control::Handler {
 
   nlohmann::json status() override { return {{"level", "guarded"}}; }
   nlohmann::json agents() override { return nlohmann::json::array({"probe"}); }
+  Result<nlohmann::json> agent(const std::string& name) override { return nlohmann::json{{"name", name}}; }
   nlohmann::json flows() override { return nlohmann::json::array(); }
   nlohmann::json policy() override { return {{"epoch", 1}}; }
   Result<nlohmann::json> reload_policy() override { return nlohmann::json{{"epoch", 2}}; }

@@ -41,8 +41,8 @@ TEST(Errors, Envelope) {
        "1:13: error: apiVersion cannot be `v1`; known: sallyport.dev/v1alpha1"},
       {"apiVersion: sallyport.dev/v1alpha1\nkind: Agnet\nmetadata: {name: m}\nspec: {}",
        "2:7: error: kind cannot be `Agnet`; did you mean `Agent`?"},
-      {"apiVersion: sallyport.dev/v1alpha1\nkind: Issuer\nmetadata: {name: m}\nspec: {}",
-       "2:7: error: kind cannot be `Issuer`; known: Agent, Target, Mask, Entitlement, Detector"},
+      {"apiVersion: sallyport.dev/v1alpha1\nkind: Role\nmetadata: {name: m}\nspec: {}",
+       "2:7: error: kind cannot be `Role`; known: Agent, Target, Mask, Entitlement, Detector, Issuer"},
       {"apiVersion: sallyport.dev/v1alpha1\nkind: Mask\nmetadata: {name: Pii}\nspec: {detect: [{type: email, with: "
        "redact}]}",
        "3:18: error: metadata.name cannot be `Pii`; names are lower-case letters, digits and inner hyphens, at most "
@@ -89,7 +89,7 @@ TEST(Errors, Agents) {
           {"spec: {workload: exec}", "4:18: error: workload is `exec`, not a list; write [exec]"},
           {"spec: {workload: [{exe: x}]}", "4:20: error: unknown key `exe` in a workload; did you mean `exec`?"},
           {"spec: {workload: [{exec: x, cgroup: /x}]}",
-           "4:19: error: a workload has exactly one key; write - exec: NAME or - cgroup: /path"},
+           "4:19: error: a workload has exactly one key; write - exec: NAME or - docker: {name: NAME}"},
           {"spec: {workload: [{exec: X y}]}",
            "4:26: error: exec cannot be `X y`; names are lower-case letters, digits and inner hyphens, at most 63"},
           {"spec: {workload: [{exec: {users: [a]}}]}", "4:26: error: exec lacks `name`"},
@@ -100,18 +100,28 @@ TEST(Errors, Agents) {
           {"spec: {workload: [{cgroup: bots}]}",
            "4:28: error: cgroup is `bots`, not an absolute path; begin it with `/`"},
           {"spec: {workload: [{cgroup: /a/../b}]}",
-           "4:28: error: cgroup cannot be `/a/../b`; write the path of one cgroup below the cgroup2 root, as in "
-           "/bots.slice/billing.service"},
-          {"spec: {workload: [{cgroup: /a/*}]}",
-           "4:28: error: cgroup cannot be `/a/*`; write the path of one cgroup below the cgroup2 root, as in "
-           "/bots.slice/billing.service"},
+           "4:28: error: cgroup cannot be `/a/../b`; write a path below the cgroup2 root, as in "
+           "/bots.slice/billing.service or /bots/*"},
+          {"spec: {workload: [{docker: web}]}",
+           "4:28: error: docker is `web`, not a map; its keys: name, image, labels, id, user"},
+          {"spec: {workload: [{docker: {}}]}", "4:28: error: docker says nothing; it would be every one there is"},
+          {"spec: {workload: [{docker: {nmae: web}}]}",
+           "4:29: error: unknown key `nmae` in docker; did you mean `name`?"},
+          {"spec: {workload: [{docker: {labels: [a]}}]}", "4:37: error: labels is a list, not a map; write {app: web}"},
+          {"spec: {workload: [{docker: {image: a//b}}]}",
+           "4:36: error: image: `a//b` is no image; write it as in registry.example.com/bots/*"},
+          {"spec: {workload: [{podman: {name: []}}]}",
+           "4:35: error: name is an empty list; leave the key out, or fill it"},
+          {"spec: {workload: [{kubernetes: {namespace: [[a]]}}]}", "4:45: error: namespace is a list, not a text"},
+          {"spec: {workload: [{systemd: {unti: a}}]}",
+           "4:30: error: unknown key `unti` in systemd; did you mean `unit`?"},
           {"spec: {workload: [{exec: x}], minLevel: gaurded}",
            "4:41: error: minLevel cannot be `gaurded`; did you mean `guarded`?"},
           {"spec: {workload: [{exec: x}], loopback: true}",
            "4:41: error: loopback cannot be `true`; known: local, divert"},
           {"spec: {workload: [{exec: x}], owner: }", "4:31: error: owner is nothing, not a text"},
-          {"spec: {workload: [{exec: x}], token: {issuer: corp}}",
-           "4:31: error: unknown key `token` in spec of an Agent; known: workload, owner, loopback, minLevel"},
+          {"spec: {workload: [{exec: x}], tokens: {issuer: corp}}",
+           "4:31: error: unknown key `tokens` in spec of an Agent; did you mean `token`?"},
       });
 }
 
@@ -310,7 +320,7 @@ TEST(Errors, DuplicateNames) {
             "stands at p.yaml:10:36; give them `databases` or `users` that differ\n");
   EXPECT_EQ(
       findings(document("Agent", "a", "workload: [{cgroup: /x}]") + document("Agent", "b", "workload: [{cgroup: /x}]")),
-      "p.yaml:10:28: error: duplicate workload cgroup `/x`; the other one stands at p.yaml:5:28\n");
+      "p.yaml:10:28: error: duplicate workload `cgroup /x`; the other one stands at p.yaml:5:28\n");
   EXPECT_EQ(findings(document("Mask", "a", "keys: [{name: k, file: /a}]") +
                      document("Mask", "b", "keys: [{name: k, file: /b}]")),
             "p.yaml:10:22: error: duplicate mask key `k`; the other one stands at p.yaml:5:22\n");

@@ -32,24 +32,6 @@ TEST(Agents, ByExecNameAndCaller) {
   EXPECT_EQ(policy->agent_for_exec("sharred", "root", 0).error().hint, "did you mean `shared`?");
 }
 
-TEST(Agents, ByCgroupTheNearestOne) {
-  const auto policy = load_text(document("Agent", "outer", "workload: [{cgroup: /bots.slice}]") +
-                                document("Agent", "inner", "workload: [{cgroup: /bots.slice/a.service}]"));
-  const struct {
-    std::string_view path, agent;
-  } kRows[] = {{"/bots.slice", "outer"},
-               {"/bots.slice/b", "outer"},
-               {"/bots.slice/a.service", "inner"},
-               {"/bots.slice/a.service/x", "inner"},
-               {"/bots.slice2", ""},
-               {"/other/bots.slice", ""},
-               {"/", ""}};
-  for (const auto& row : kRows) {
-    const Agent* found = policy->agent_for_cgroup(row.path);
-    EXPECT_EQ(found ? found->name : "", row.agent) << row.path;
-  }
-}
-
 TEST(Agents, Defaults) {
   const auto policy = load_text(
       document("Agent", "a", "workload: [{exec: a}]") +

@@ -33,6 +33,9 @@ def changed(kind, spec):
 GOOD = [
     AGENT,
     changed("Agent", {"workload": [{"exec": {"name": "a", "users": ["deploy", 1001]}}, {"cgroup": "/bots.slice"}]}),
+    changed("Agent", {"workload": [{"docker": {"name": ["web", "web-*"], "labels": {"app": "a"}}},
+                                   {"systemd": {"unit": "a.service", "user": 1000}},
+                                   {"kubernetes": {"namespace": "bots", "serviceAccount": "billing"}}]}),
     changed("Target", {"protocol": "postgres", "hosts": ["[fd00::1]:5432"], "tls": {"agent": "off"}}),
     changed("Target", {"protocol": "postgres", "hosts": ["db:1"], "catalogue": {"credential": {"file": "/b"}}}),
     changed("Mask", {"columns": [{"column": "public.c.email", "with": {"partial": {"keepLast": 4}}}]}),
@@ -43,12 +46,26 @@ GOOD = [
     changed("Entitlement", {"agent": "a", "target": "t", "allow": [{"sql": {}}],
                             "window": {"from": "2026-11-01", "until": "2026-11-01T09:30:00+01:00"}}),
 ]
+GOOD += [
+    changed("Issuer", {"url": "https://login.example.com", "audience": "sallyport"}),
+    changed("Issuer", {"url": "kubernetes/sa", "audience": ["a", "b"], "jwks": "/etc/keys.json", "skew": "10s",
+                       "algorithms": ["ES256"], "keepKeys": "7d"}),
+    changed("Agent", {"workload": [{"exec": "a"}], "token": {"issuer": "corp", "subject": ["a:*", "b"], "file": "/t",
+                                                             "claims": {"groups": ["x"], "/a/b": "y"}}}),
+]
 BAD = [
+    changed("Issuer", {"url": "https://login.example.com"}),
+    changed("Issuer", {"url": "https://a", "audience": "b", "algorithms": ["HS256"]}),
+    changed("Agent", {"workload": [{"exec": "a"}], "token": {"issuer": "corp"}}),
+    changed("Agent", {"workload": [{"exec": "a"}], "token": {"subject": "a"}}),
     {**AGENT, "kind": "Issuer"},
     {**AGENT, "apiVersion": "v1"},
     {**AGENT, "metadata": {"name": "No"}},
     changed("Agent", {}),
     changed("Agent", {"workload": [{"exec": "a", "cgroup": "/a"}]}),
+    changed("Agent", {"workload": [{"docker": {}}]}),
+    changed("Agent", {"workload": [{"docker": {"name": []}}]}),
+    changed("Agent", {"workload": [{"systemd": {"labels": {"a": "b"}}}]}),
     changed("Target", {"protocol": "postgres", "hosts": ["db"]}),
     changed("Target", {"protocol": "postgres", "hosts": ["db:1"], "credential": {"file": "/a", "verifier": "/b"}}),
     changed("Target", {"protocol": "postgres", "hosts": ["db:1"], "catalogue": {"credential": {"verifier": "/b"}}}),

@@ -52,6 +52,8 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(enumerated(schema_["properties"]["kind"]), words(keys::kKinds));
   EXPECT_EQ(schema_["properties"]["apiVersion"]["const"], keys::kApiVersion);
   EXPECT_EQ(properties(defs["Agent"]), words(keys::kAgent));
+  EXPECT_EQ(properties(defs["Issuer"]), words(keys::kIssuer));
+  EXPECT_EQ(properties(spec("Agent", "token")), words(keys::kToken));
   EXPECT_EQ(properties(defs["Target"]), words(keys::kTarget));
   EXPECT_EQ(properties(defs["Mask"]), words(keys::kMask));
   EXPECT_EQ(properties(defs["Entitlement"]), words(keys::kEntitlement));
@@ -61,6 +63,14 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(properties(defs["rule"]["properties"]["sql"]), words(kSqlKeys));
   EXPECT_EQ(properties(spec("Agent", "workload")["items"]["oneOf"][0]["properties"]["exec"]["anyOf"][1]),
             words(keys::kExec));
+  const json& workload = spec("Agent", "workload")["items"]["oneOf"];
+  Words kinds;
+  for (const json& each : workload) kinds.merge(properties(each));
+  EXPECT_EQ(kinds, words(keys::kWorkload));
+  EXPECT_EQ(properties(workload[2]["properties"]["kubernetes"]), words(keys::kKubernetes));
+  EXPECT_EQ(properties(workload[3]["properties"]["docker"]), words(keys::kContainer));
+  EXPECT_EQ(properties(workload[4]["properties"]["podman"]), words(keys::kContainer));
+  EXPECT_EQ(properties(workload[5]["properties"]["systemd"]), words(keys::kSystemd));
   EXPECT_EQ(properties(spec("Target", "tls")), words(keys::kTls));
   EXPECT_EQ(properties(spec("Target", "credential")), words(keys::kCredential));
   EXPECT_EQ(properties(spec("Target", "auth")), words(keys::kAuth));
@@ -81,6 +91,7 @@ TEST_F(Schema, ClosedLists) {
   EXPECT_EQ(enumerated(sql["access"]["items"]), words(keys::kAccess));
   EXPECT_EQ(enumerated(spec("Agent", "minLevel")), words(keys::kLevels));
   EXPECT_EQ(enumerated(spec("Agent", "loopback")), words(keys::kLoopback));
+  EXPECT_EQ(enumerated(spec("Issuer", "algorithms")["items"]), words(keys::kAlgorithms));
   EXPECT_EQ(enumerated(spec("Target", "protocol")), words(keys::kProtocols));
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["mode"]), words(keys::kTlsModes));
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["agent"]), words(keys::kAgentTls));
@@ -106,8 +117,11 @@ TEST(Reference, NamesEveryKeyAndWord) {
     for (std::string_view word : list) EXPECT_NE(page.find(fmt::format("`{}`", word)), std::string::npos) << word;
   };
   for (auto list :
-       {std::span<const std::string_view>(keys::kKinds),       std::span<const std::string_view>(keys::kAgent),
-        std::span<const std::string_view>(keys::kWorkload),    std::span<const std::string_view>(keys::kExec),
+       {std::span<const std::string_view>(keys::kIssuer),      std::span<const std::string_view>(keys::kToken),
+        std::span<const std::string_view>(keys::kAlgorithms),  std::span<const std::string_view>(keys::kKinds),
+        std::span<const std::string_view>(keys::kAgent),       std::span<const std::string_view>(keys::kWorkload),
+        std::span<const std::string_view>(keys::kExec),        std::span<const std::string_view>(keys::kKubernetes),
+        std::span<const std::string_view>(keys::kContainer),   std::span<const std::string_view>(keys::kSystemd),
         std::span<const std::string_view>(keys::kLevels),      std::span<const std::string_view>(keys::kTarget),
         std::span<const std::string_view>(keys::kTls),         std::span<const std::string_view>(keys::kTlsModes),
         std::span<const std::string_view>(keys::kAgentTls),    std::span<const std::string_view>(keys::kCredential),

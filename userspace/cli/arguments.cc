@@ -30,6 +30,7 @@ class Parser {
   void add_daemon();
   void add_exec();
   void add_state_verbs();
+  void add_token(CLI::App& group);
   void add_policy();
   void add_mask();
   void add_schema(CLI::App& verb);
@@ -45,7 +46,9 @@ class Parser {
   daemon::DaemonOptions daemon_;
   std::vector<std::string> roles_;
   ExecArguments exec_;
+  std::string agent_;
   PolicyArguments policy_;
+  TokenArguments token_;
   MaskArguments mask_;
   SessionsArguments sessions_;
   DoctorArguments doctor_;
@@ -93,6 +96,9 @@ void Parser::add_daemon() {
   verb.add_option("--run-dir", daemon_.run_dir, "folder of sockets")->capture_default_str();
   verb.add_option("--cgroup-root", daemon_.cgroup2_root, "mount point of cgroup2; else found");
   verb.add_option("--bpffs", daemon_.bpffs_root, "mount point of bpffs")->capture_default_str();
+  verb.add_option("--govern", daemon_.governed,
+                  "a cgroup below the cgroup2 root: in it connects of what is no agent's are refused");
+  verb.add_option("--kubelet-root", daemon_.kubelet_roots, "kubelet's --cgroup-root, besides /")->capture_default_str();
   verb.add_option("--workers", daemon_.workers, "threads; 0: one a processor")->capture_default_str();
   verb.add_option("--log-level", daemon_.log_level)
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}))
@@ -105,13 +111,17 @@ void Parser::add_exec() {
                        "sallyport exec --agent billing-bot -- psql -h db.internal invoices",
                        [this] { return run_exec(common_, exec_); });
   verb.add_option("--agent", exec_.agent, "name in policy")->required();
+  verb.add_option("--token-file", exec_.token_file, "where its token is, if policy asks for one");
   verb.add_flag("--allow-root", exec_.allow_root, "as uid 0: it keeps the machine's files and other users' names");
 }
 
 void Parser::add_state_verbs() {
   add(app_, "status", "what the daemon does", "sallyport status -o json", [this] { return run_status(common_); });
-  add(app_, "agents", "agents in policy and their workloads", "sallyport agents",
-      [this] { return run_agents(common_); });
+  CLI::App& agents = add(app_, "agents", "agents in policy and their workloads", "sallyport agents",
+                         [this] { return agent_.empty() ? run_agents(common_) : run_agent_show(common_, agent_); });
+  CLI::App& show = add(agents, "show", "one agent, and why a workload is not its own",
+                       "sallyport agents show billing-bot", [this] { return run_agent_show(common_, agent_); });
+  show.add_option("name", agent_, "name in policy")->required();
   CLI::App& doctor = add(app_, "doctor", "what this machine can and cannot do", "sudo sallyport doctor",
                          [this] { return run_doctor(common_, doctor_); });
   doctor.add_option("--policy", doctor_.policy, "folder of policy files")->capture_default_str();
@@ -151,6 +161,17 @@ void Parser::add_policy() {
   add_schema(explain);
   add(group, "reload", "make the daemon read its policy now", "sudo sallyport policy reload",
       [this] { return run_policy_reload(common_); });
+  add_token(group);
+}
+
+void Parser::add_token(CLI::App& group) {
+  CLI::App& verb = add(group, "token", "what a token says, which Agent it leads to, and why not",
+                       "sallyport policy token /var/run/secrets/tokens/sallyport --policy ./policy --jwks keys.json",
+                       [this] { return run_policy_token(common_, token_); });
+  verb.add_option("file", token_.file, "file with the token; - is standard input")->required();
+  verb.add_option("--policy", token_.policy, "folder or file")->capture_default_str();
+  verb.add_option("--now", token_.now, "judge it at this time: 2026-11-01T09:30:00Z, or seconds since 1970");
+  verb.add_option("--jwks", token_.jwks, "file with the issuer's keys; else the `jwks` of its Issuer");
 }
 
 void Parser::add_mask() {

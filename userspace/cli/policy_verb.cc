@@ -66,6 +66,29 @@ Result<> known(const policy::Policy& policy, const PolicyArguments& arguments) {
   return {};
 }
 
+/// Per Agent who tells what its workloads ask for, where that is not the cgroup alone.
+json workload_sources(const policy::Policy& policy) {
+  json out = json::object();
+  for (const policy::Agent& agent : policy.agents())
+    for (const policy::WorkloadSelector& selector : agent.workloads)
+      for (const policy::WorkloadFact& fact : selector.facts)
+        out[agent.name][std::string(fact.source)].push_back(
+            fmt::format("{}.{}", model::to_string(selector.kind), fact.name));
+  return out;
+}
+
+/// "agent billing-bot: kubernetes.namespace by the runtime, kubernetes.serviceAccount by a token"
+void print_sources(const json& sources) {
+  for (const auto& [agent, by] : sources.items()) {
+    std::string line;
+    for (const auto& [source, facts] : by.items())
+      for (const json& fact : facts)
+        if (source != "the cgroup")
+          line += fmt::format("{}{} by {}", line.empty() ? "" : ", ", fact.get<std::string>(), source);
+    if (!line.empty()) print(fmt::format("agent {}: {}\n", agent, line));
+  }
+}
+
 json test_json(const policy::TestResult& result) {
   return {{"name", result.name},
           {"where", result.where.to_string()},
@@ -96,7 +119,9 @@ int run_policy_check(const Common& common, const PolicyArguments& arguments) {
       policy::load(files->documents, {.wall_ns = read_clocks().wall_ns, .check_pattern = mask::check_pattern});
   const std::vector<Diagnostic>& found = loaded ? loaded->warnings : loaded.error();
   if (common.json) {
-    print_json({{"ok", loaded.has_value()}, {"findings", diagnostics_json(found)}});
+    json out = {{"ok", loaded.has_value()}, {"findings", diagnostics_json(found)}};
+    if (loaded) out["workload_facts"] = workload_sources(*loaded->policy);
+    print_json(out);
     return loaded ? kDone : kFound;
   }
   print_diagnostics(found);
@@ -105,6 +130,7 @@ int run_policy_check(const Common& common, const PolicyArguments& arguments) {
     fmt::print(stderr, "{}\n", plural(errors, "error"));
     return kFound;
   }
+  print_sources(workload_sources(*loaded->policy));
   print(fmt::format("ok: {}, {}, {}\n", plural(loaded->policy->agents().size(), "agent"),
                     plural(loaded->policy->targets().size(), "target"), plural(found.size(), "warning")));
   return kDone;

@@ -94,6 +94,19 @@ SessionOpened opened_of(const json& value) {
   take(process, "start_ticks", principal.process.start_ticks);
   take(process, "command", principal.process.command);
   take(process, "executable", principal.process.executable);
+  take(process, "executable_device", principal.process.executable_device);
+  take(process, "executable_inode", principal.process.executable_inode);
+  take(process, "sha256", principal.process.sha256);
+  take(process, "arguments", principal.process.arguments);
+  take(process, "directory", principal.process.directory);
+  take(process, "unknown", principal.process.unknown);
+  for (const json& parent : member(process, "parents")) {
+    Ancestor& out = principal.process.parents.emplace_back();
+    take(parent, "pid", out.pid);
+    take(parent, "command", out.command);
+  }
+  take(value, "issuer", principal.token.issuer);
+  take(value, "subject", principal.token.subject);
   opened.source = endpoint_of(value, "source");
   opened.destination = endpoint_of(value, "destination");
   take(value, "target", opened.target);

@@ -36,6 +36,14 @@ std::string catalogue_text(const json& each) {
   return out + fmt::format(" to {} (validated {:.1f} s ago)", where, each.value("validated_ms_ago", 0.0) / 1000);
 }
 
+/// "verified, until 2026-11-24T15:00:00Z"; "-": it needs none, or shows none.
+std::string token_text(const json& agent) {
+  const json token = agent.value("token", json());
+  if (!token.is_object()) return "-";
+  const std::string expires = token.value("expires", "");
+  return text_of(token, "state") + (expires.empty() ? "" : ", until " + expires);
+}
+
 void print_status(const json& status) {
   auto line = [](std::string_view name, const std::string& value) { print(fmt::format("{:<10}{}\n", name, value)); };
   line("version", text_of(status, "version"));
@@ -89,10 +97,41 @@ int run_agents(const Common& common) {
   for (const json& agent : *agents) {
     const auto workloads = agent.find("workloads");
     rows.push_back({text_of(agent, "name"), text_of(agent, "owner"), text_of(agent, "min_level"),
-                    workloads == agent.end() ? "-" : std::to_string(workloads->size()), text_of(agent, "flows")});
+                    workloads == agent.end() ? "-" : std::to_string(workloads->size()), token_text(agent),
+                    text_of(agent, "flows"), text_of(agent, "last_seen")});
   }
-  print_table({"AGENT", "OWNER", "MIN LEVEL", "WORKLOADS", "FLOWS"}, rows);
+  print_table({"AGENT", "OWNER", "MIN LEVEL", "WORKLOADS", "TOKEN", "FLOWS", "LAST SEEN"}, rows);
   return kDone;
+}
+
+int run_agent_show(const Common& common, const std::string& name) {
+  const auto agent = control::Client(common.socket).get("/v1/agents/" + name);
+  if (!agent) {
+    print_error(agent.error());
+    return kFound;
+  }
+  if (common.json) {
+    print_json(*agent);
+    return kDone;
+  }
+  auto line = [](std::string_view what, const std::string& value) { print(fmt::format("{:<10}{}\n", what, value)); };
+  line("agent", text_of(*agent, "name") + "  of " + text_of(*agent, "owner"));
+  line("token", token_text(*agent));
+  line("flows", text_of(*agent, "flows") + ", last seen " + text_of(*agent, "last_seen"));
+  bool refused = false;
+  for (const json& workload : agent->value("workloads", json::array())) {
+    line("workload", text_of(workload, "workload") + "  " + text_of(workload, "cgroup"));
+    const std::string refusal = workload.value("refusal", "");
+    if (!refusal.empty()) line("", "refused: " + refusal);
+    refused |= !refusal.empty();
+  }
+  for (const json& near : agent->value("near", json::array())) {
+    line("not its", text_of(near, "workload") + "  " + text_of(near, "cgroup"));
+    for (const json& each : near.value("mismatches", json::array()))
+      line("",
+           fmt::format("{}: {}; wanted {}", text_of(each, "fact"), text_of(each, "found"), text_of(each, "wanted")));
+  }
+  return refused ? kFound : kDone;
 }
 
 }  // namespace sallyport::cli

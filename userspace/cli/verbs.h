@@ -23,6 +23,7 @@ struct Common {
 
 struct ExecArguments {
   std::string agent;
+  std::string token_file;
   bool allow_root = false;
   std::vector<std::string> command;
 };
@@ -34,6 +35,13 @@ struct PolicyArguments {
   std::string sql;
   std::string schema;  ///< file of SQL, "live", or empty: relations are plain tables
   std::string dsn;     ///< of the live server
+};
+
+struct TokenArguments {
+  std::string file;  ///< "-": standard input
+  std::string policy = "/etc/sallyport/policy";
+  std::string now;   ///< empty: now
+  std::string jwks;  ///< keys of whichever Issuer; empty: each one's own file
 };
 
 struct SessionsArguments {
@@ -62,11 +70,13 @@ struct DoctorArguments {
 int run_exec(const Common& common, const ExecArguments& arguments);
 int run_status(const Common& common);
 int run_agents(const Common& common);
+int run_agent_show(const Common& common, const std::string& name);
 int run_doctor(const Common& common, const DoctorArguments& arguments);
 int run_policy_new(const PolicyArguments& arguments);
 int run_policy_check(const Common& common, const PolicyArguments& arguments);
 int run_policy_test(const Common& common, const PolicyArguments& arguments);
 int run_policy_explain(const Common& common, const PolicyArguments& arguments);
+int run_policy_token(const Common& common, const TokenArguments& arguments);
 int run_policy_reload(const Common& common);
 int run_mask_test(const Common& common, const MaskArguments& arguments);
 int run_sessions_list(const Common& common, const SessionsArguments& arguments);

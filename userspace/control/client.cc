@@ -84,7 +84,9 @@ Result<json> Client::post(std::string_view path, const json& body) const {
 }
 
 Result<ExecGrant> Client::exec(const ExecRequest& request) const {
-  const auto answer = post("/v1/exec", {{"agent", request.agent}, {"map_identity", request.map_identity}});
+  json body = {{"agent", request.agent}, {"map_identity", request.map_identity}};
+  if (!request.token_file.empty()) body["token_file"] = request.token_file;
+  const auto answer = post("/v1/exec", body);
   if (!answer) return std::unexpected(answer.error());
   ExecGrant grant;
   grant.agent = string_in(*answer, "agent");

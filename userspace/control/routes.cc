@@ -92,6 +92,10 @@ HttpAnswer exec(Call& call) {
   ExecRequest request{body["agent"].get<std::string>()};
   for (const auto& [key, value] : body.items()) {
     if (key == "agent") continue;
+    if (key == "token_file" && value.is_string() && value.get_ref<const std::string&>().starts_with('/')) {
+      request.token_file = value.get<std::string>();
+      continue;
+    }
     if (key != "map_identity" || !value.is_boolean())
       return error_answer(400, {fmt::format("`{}` is not understood", printable(key)), ""});
     request.map_identity = value.get<bool>();
@@ -132,6 +136,7 @@ const Route kRoutes[] = {
     {"POST", "/v1/exec", std::nullopt, exec},
     {"GET", "/v1/status", Role::viewer, [](Call& c) { return ok(c.handler.status()); }},
     {"GET", "/v1/agents", Role::viewer, [](Call& c) { return ok(c.handler.agents()); }},
+    {"GET", "/v1/agents/", Role::viewer, [](Call& c) { return answer(c.handler.agent(percent_decoded(c.rest)), 404); }},
     {"GET", "/v1/flows", Role::viewer, [](Call& c) { return ok(c.handler.flows()); }},
     {"GET", "/v1/policy", Role::viewer, [](Call& c) { return ok(c.handler.policy()); }},
     {"POST", "/v1/policy/reload", Role::operate, [](Call& c) { return answer(c.handler.reload_policy()); }},

@@ -1,16 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/control_handler.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
+#include "sallyport/base/log.h"
 #include "sallyport/record/render.h"
 #include "sallyport/record/sessions.h"
 
 namespace sallyport::daemon {
 
 using nlohmann::json;
+
+namespace {
+
+/// What is known of a workload, without what is empty.
+json facts_json(const model::Workload& workload) {
+  const model::CgroupFacts& cgroup = workload.cgroup;
+  json out = {{"kind", model::to_string(cgroup.kind)}};
+  const auto add = [&](const char* name, const std::string& value) {
+    if (!value.empty()) out[name] = value;
+  };
+  add("pod_uid", cgroup.pod_uid);
+  add("qos", cgroup.qos);
+  add("id", cgroup.container_id);
+  add("runtime", cgroup.runtime);
+  add("unit", cgroup.unit);
+  add("name", workload.name);
+  add("image", workload.image);
+  add("namespace", workload.pod_namespace);
+  add("pod", workload.pod);
+  add("service_account", workload.service_account);
+  if (cgroup.user) out["user"] = *cgroup.user;
+  if (!cgroup.slices.empty()) out["slices"] = cgroup.slices;
+  if (!workload.labels.empty()) out["labels"] = workload.labels;
+  return out;
+}
+
+/// Null: none is asked for.
+json token_json(const flow::Standing& standing) {
+  using Is = flow::Standing::Is;
+  if (standing.is == Is::pending) return {{"state", "pending"}};
+  if (standing.is == Is::refused) return {{"state", "refused"}, {"why", standing.why}};
+  if (standing.token.issuer.empty()) return nullptr;
+  return {{"state", "proven"},
+          {"issuer", standing.token.issuer},
+          {"subject", standing.token.subject},
+          {"expires", format_time(standing.token.expires_wall_ns)}};
+}
+
+}  // namespace
 
 json ControlHandler::status() {
   json counters = json::object();
@@ -21,12 +64,24 @@ json ControlHandler::status() {
           {"level", std::string(kernel::to_string(level_.level))},
           {"open", level_.open},
           {"policy", policy()},
-          {"workloads", workloads_.list().size()},
+          {"workloads", workloads_.size()},
+          {"cgroups", recogniser_.size()},
           {"flows", registry_.count()},
           {"catalogues", catalogues()},
           {"records", record_directory_},
+          {"issuers", issuers()},
           {"record_error", record_error()},
           {"kernel", std::move(counters)}};
+}
+
+json ControlHandler::issuers() {
+  json out = json::array();
+  for (const edges::IssuerStatus& issuer : tokens_.issuers())
+    out.push_back({{"issuer", issuer.name},
+                   {"keys", issuer.keys},
+                   {"fetched", issuer.fetched_wall_ns == 0 ? "" : format_time(issuer.fetched_wall_ns)},
+                   {"error", issuer.trouble}});
+  return out;
 }
 
 /// What a worker met when it wrote; before any has written again, whether there is a directory at all.
@@ -72,26 +127,74 @@ json ControlHandler::catalogues() {
   return out;
 }
 
+/// A process of an agent's, or of a cgroup that may become one's.
+bool ControlHandler::governed(const control::Peer& peer) {
+  const std::string& path = peer.cgroup_path;
+  if (path == fmt::format("/{}", control::kSlice) || path.starts_with(fmt::format("/{}/", control::kSlice)) ||
+      workloads_.holds(path) || recogniser_.is_governed(path))
+    return true;
+  model::Workload workload;
+  workload.cgroup = identity::read_cgroup_path(path);
+  const auto facts = policy_.facts();
+  return facts && !facts->policy->match_workload(workload).empty();
+}
+
+json ControlHandler::agent_json(const std::string& name, const policy::Agent* agent) const {
+  json workloads = json::array();
+  for (const Workload& workload : workloads_.list())
+    if (workload.agent == name)
+      workloads.push_back({{"workload", workload.recognised_as},
+                           {"cgroup", workload.cgroup_path},
+                           {"refusal", workload.refusal},
+                           {"token", token_json(*tokens_.standing(workload.cgroup_id))},
+                           {"facts", facts_json(workload.facts)}});
+  const int64_t seen_ns = workloads_.last_seen(name);
+  return {{"name", name},
+          {"owner", agent ? agent->owner : ""},
+          {"in_policy", agent != nullptr},
+          {"min_level", agent ? std::string(policy::to_string(agent->min_level)) : ""},
+          {"workloads", std::move(workloads)},
+          {"flows", registry_.count_of(name)},
+          {"last_seen", seen_ns == 0 ? json() : json(format_time(seen_ns))}};
+}
+
 json ControlHandler::agents() {
   json out = json::array();
   const auto facts = policy_.facts();
   std::set<std::string> listed;
   auto add = [&](const std::string& name, const policy::Agent* agent) {
-    if (!listed.insert(name).second) return;
-    json workloads = json::array();
-    for (const Workload& workload : workloads_.list())
-      if (workload.agent == name)
-        workloads.push_back({{"workload", workload.recognised_as}, {"cgroup", workload.cgroup_path}});
-    out.push_back({{"name", name},
-                   {"owner", agent ? agent->owner : ""},
-                   {"in_policy", agent != nullptr},
-                   {"min_level", agent ? std::string(policy::to_string(agent->min_level)) : ""},
-                   {"workloads", std::move(workloads)},
-                   {"flows", registry_.count_of(name)}});
+    if (!name.empty() && listed.insert(name).second) out.push_back(agent_json(name, agent));
   };
   if (facts)
     for (const policy::Agent& agent : facts->policy->agents()) add(agent.name, &agent);
   for (const Workload& workload : workloads_.list()) add(workload.agent, nullptr);
+  return out;
+}
+
+/// With what keeps workloads that are nobody's from being this agent's: those of the right kind, the nearest first.
+Result<json> ControlHandler::agent(const std::string& name) {
+  constexpr size_t kLookedThrough = 10'000, kShown = 20;
+  const auto facts = policy_.facts();
+  const policy::Agent* agent = facts ? facts->policy->find_agent(name) : nullptr;
+  if (!agent) return fail(fmt::format("no Agent is named `{}`", printable(name)), "see `sallyport agents`");
+  json out = agent_json(name, agent);
+  std::vector<std::pair<size_t, json>> near;
+  for (const model::Workload& workload : recogniser_.nobodys(kLookedThrough)) {
+    std::map<const policy::WorkloadSelector*, json> by_selector;
+    for (const policy::WorkloadMismatch& each : facts->policy->mismatches(*agent, workload))
+      by_selector[each.selector].push_back({{"fact", each.fact}, {"wanted", each.wanted}, {"found", each.found}});
+    const json* best = nullptr;
+    for (const auto& [selector, list] : by_selector)
+      if (list[0]["fact"] != "kind" && list[0]["fact"] != "cgroup" && (!best || list.size() < best->size()))
+        best = &list;
+    if (best)
+      near.emplace_back(
+          best->size(),
+          json{{"workload", model::name_of(workload)}, {"cgroup", workload.cgroup.path}, {"mismatches", *best}});
+  }
+  std::ranges::stable_sort(near, {}, [](const auto& each) { return each.first; });
+  out["near"] = json::array();
+  for (size_t i = 0; i < std::min(near.size(), kShown); ++i) out["near"].push_back(std::move(near[i].second));
   return out;
 }
 
@@ -101,6 +204,7 @@ json ControlHandler::flows() {
     out.push_back({{"flow", flow.flow},
                    {"session", flow.session},
                    {"agent", flow.principal.agent},
+                   {"principal", model::describe(flow.principal)},
                    {"workload", flow.principal.workload},
                    {"pid", flow.principal.process.pid},
                    {"source", flow.source.to_string()},

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/policy_store.h"
+#include "daemon/recogniser.h"
 #include "daemon/record_health.h"
 #include "daemon/workloads.h"
 #include "sallyport/control/server.h"
@@ -17,24 +18,27 @@ namespace sallyport::daemon {
 class ControlHandler final : public control::Handler {
  public:
   /// All outlive this. `record_directory`: where the sessions are.
-  ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, Workloads& workloads, node::FlowRegistry& registry,
-                 const node::Catalogues& catalogues, RecordHealth& record_health, kernel::LevelReport level,
-                 std::string record_directory)
+  ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, const Tokens& tokens, Workloads& workloads,
+                 const Recogniser& recogniser, node::FlowRegistry& registry, const node::Catalogues& catalogues,
+                 RecordHealth& record_health, kernel::LevelReport level, std::string record_directory)
       : kernel_(kernel),
         policy_(policy),
+        tokens_(tokens),
         workloads_(workloads),
+        recogniser_(recogniser),
         registry_(registry),
         catalogues_(catalogues),
         record_health_(record_health),
         level_(std::move(level)),
         record_directory_(std::move(record_directory)) {}
 
-  bool governed(const control::Peer& peer) override { return workloads_.governs(peer.cgroup_path); }
+  bool governed(const control::Peer& peer) override;
   Result<control::ExecGrant> place(const control::Peer& peer, const control::ExecRequest& request) override {
     return workloads_.place(peer, request);
   }
   nlohmann::json status() override;
   nlohmann::json agents() override;
+  Result<nlohmann::json> agent(const std::string& name) override;
   nlohmann::json flows() override;
   nlohmann::json policy() override;
   Result<nlohmann::json> reload_policy() override;
@@ -44,11 +48,15 @@ class ControlHandler final : public control::Handler {
 
  private:
   nlohmann::json catalogues();
+  nlohmann::json issuers();
+  nlohmann::json agent_json(const std::string& name, const policy::Agent* agent) const;
   std::string record_error() const;
 
   kernel::Kernel& kernel_;
   PolicyStore& policy_;
+  const Tokens& tokens_;
   Workloads& workloads_;
+  const Recogniser& recogniser_;
   node::FlowRegistry& registry_;
   const node::Catalogues& catalogues_;
   RecordHealth& record_health_;

@@ -61,7 +61,10 @@ class Node {
   Result<> open_kernel();
   Result<> start_workers();
   void tell_workers();
+  void tell_flows_of(uint64_t cgroup_id);
   void serve_listener(int token, UniqueFd fd);
+  void drop_listener(int token);
+  void policy_changed();
   bool post(model::FlowId flow, flow::Answered answered);
 
   const DaemonOptions& options_;
@@ -76,11 +79,14 @@ class Node {
   std::unique_ptr<node::CertificateAuthority> authority_;
   std::unique_ptr<PolicyStore> policy_;
   node::Catalogues catalogues_;
+  std::unique_ptr<Tokens> tokens_;
   std::unique_ptr<FlowServices> services_;
   std::unique_ptr<edges::SideConnections> side_connections_;
   std::unique_ptr<NodeParts> parts_;
+  edges::Processes processes_;
   std::unique_ptr<Workloads> workloads_;
-  std::mutex workers_mutex_;  ///< of the list: changes of policy are told from other threads
+  std::unique_ptr<Recogniser> recogniser_;
+  std::mutex workers_mutex_;  ///< of recogniser_ and the list: changes of policy are told from other threads
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<ControlHandler> handler_;
   std::unique_ptr<control::Server> server_;
@@ -96,19 +102,21 @@ Result<> Node::start() {
   if (!authority) return std::unexpected(authority.error());
   authority_ = std::move(*authority);
 
-  policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { tell_workers(); });
-  services_ = std::make_unique<FlowServices>(*policy_, registry_, cancel_keys_, limits_, catalogues_, host_name());
+  policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { policy_changed(); });
+  tokens_ = std::make_unique<Tokens>(*policy_, kernel_->cgroup_root(), [this](uint64_t id) { tell_flows_of(id); });
+  services_ =
+      std::make_unique<FlowServices>(*policy_, *tokens_, registry_, cancel_keys_, limits_, catalogues_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
   auto side = edges::SideConnections::start(
       catalogues_, [this](const std::string& file) { return services_->credentials().find(file); });
   if (!side) return std::unexpected(side.error());
   side_connections_ = std::move(*side);
   parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_,
-                             record_health_});
+                             record_health_, processes_});
   if (auto started = start_workers(); !started) return started;
 
-  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *workloads_, registry_, catalogues_, record_health_,
-                                              level_, options_.state_dir + "/records");
+  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *tokens_, *workloads_, *recogniser_, registry_,
+                                              catalogues_, record_health_, level_, options_.state_dir + "/records");
   control::ServerOptions server{.roles = options_.roles};
   server.socket_path = options_.control_socket.empty() ? options_.run_dir + "/control.sock" : options_.control_socket;
   auto serving = control::Server::start(server, *handler_);
@@ -134,8 +142,10 @@ Result<> Node::open_kernel() {
 
 Result<> Node::start_workers() {
   const unsigned wanted = options_.workers != 0 ? options_.workers : std::max(1u, std::thread::hardware_concurrency());
-  workloads_ = std::make_unique<Workloads>(*kernel_, *policy_, level_.level,
-                                           [this](int token, UniqueFd fd) { serve_listener(token, std::move(fd)); });
+  workloads_ = std::make_unique<Workloads>(
+      *kernel_, *policy_, *tokens_, level_.level,
+      [this](int token, UniqueFd fd) { serve_listener(token, std::move(fd)); },
+      [this](int token) { drop_listener(token); });
   parts_->workloads = workloads_.get();
   for (unsigned index = 0; index < wanted; ++index) {
     auto worker = WorkerThread::start(index, *parts_, options_.state_dir + "/records");
@@ -143,7 +153,14 @@ Result<> Node::start_workers() {
     std::lock_guard lock(workers_mutex_);
     workers_.push_back(std::move(*worker));
   }
-  return workloads_->start();
+  if (auto started = workloads_->start(); !started) return started;
+  auto recogniser = Recogniser::start(
+      *kernel_, *policy_, *workloads_,
+      {.governed = options_.governed, .anchors = {.kubelet_roots = options_.kubelet_roots}, .runtimes = {}});
+  if (!recogniser) return std::unexpected(recogniser.error());
+  std::lock_guard lock(workers_mutex_);
+  recogniser_ = std::move(*recogniser);
+  return {};
 }
 
 void Node::tick(unsigned count) {
@@ -155,10 +172,34 @@ void Node::tick(unsigned count) {
 /// Control API first, then flows: what they use goes after them.
 Node::~Node() {
   server_.reset();
+  std::unique_ptr<Recogniser> watching;
+  {
+    std::lock_guard lock(workers_mutex_);
+    watching.swap(recogniser_);
+  }
+  watching.reset();  // before the workers, whose listeners it adds and drops
   std::vector<std::unique_ptr<WorkerThread>> stopping;
   {
     std::lock_guard lock(workers_mutex_);
     stopping.swap(workers_);
+  }
+  // It tells workers, through members that go before it.
+  if (tokens_) tokens_->stop();
+}
+
+void Node::policy_changed() {
+  if (tokens_) tokens_->policy_changed();  // before flows hear of it
+  tell_workers();
+  std::lock_guard lock(workers_mutex_);
+  if (recogniser_) recogniser_->policy_changed();
+}
+
+/// A workload's token is another one, or none any more.
+void Node::tell_flows_of(uint64_t cgroup_id) {
+  for (const node::LiveFlow& flow : registry_.list()) {
+    if (flow.principal.cgroup_id != cgroup_id) continue;
+    std::lock_guard lock(workers_mutex_);
+    if (flow.worker < workers_.size()) workers_[flow.worker]->worker().post(flow.flow, flow::Changed{});
   }
 }
 
@@ -169,6 +210,10 @@ void Node::tell_workers() {
 
 void Node::serve_listener(int token, UniqueFd fd) {
   for (const auto& worker : workers_) worker->worker().add_listener(token, UniqueFd(dup(fd.get())));
+}
+
+void Node::drop_listener(int token) {
+  for (const auto& worker : workers_) worker->worker().remove_listener(token);
 }
 
 bool Node::post(model::FlowId flow, flow::Answered answered) {

@@ -23,9 +23,11 @@ std::string strong_random(size_t count) {
 
 }  // namespace
 
-FlowServices::FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
-                           node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name)
+FlowServices::FlowServices(PolicyStore& policy, const Tokens& tokens, node::FlowRegistry& registry,
+                           node::CancelKeys& cancel_keys, node::LimitCounters& limits, node::Catalogues& catalogues,
+                           std::string node_name)
     : policy_(policy),
+      tokens_(tokens),
       registry_(registry),
       cancel_keys_(cancel_keys),
       limits_(limits),

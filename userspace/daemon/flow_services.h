@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/policy_store.h"
+#include "daemon/tokens.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/node/cancel_keys.h"
 #include "sallyport/node/catalogues.h"
@@ -19,10 +20,13 @@ namespace sallyport::daemon {
 class FlowServices final : public flow::Services {
  public:
   /// All outlive this.
-  FlowServices(PolicyStore& policy, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
+  FlowServices(PolicyStore& policy, const Tokens& tokens, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
                node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name);
 
   std::shared_ptr<const flow::Facts> facts() override { return policy_.facts(); }
+  std::shared_ptr<const flow::Standing> standing(const flow::Origin& origin) override {
+    return tokens_.standing(origin.principal.cgroup_id);
+  }
   std::string random_bytes(size_t count) override;
   model::SessionId make_session_id(const Now& now) override;
   std::string node_name() override { return node_name_; }
@@ -50,6 +54,7 @@ class FlowServices final : public flow::Services {
 
  private:
   PolicyStore& policy_;
+  const Tokens& tokens_;
   node::FlowRegistry& registry_;
   node::CancelKeys& cancel_keys_;
   node::LimitCounters& limits_;

@@ -2,29 +2,12 @@
 #include "daemon/worker_thread.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
-
-#include <fstream>
 
 #include "sallyport/base/limits.h"
 #include "sallyport/base/log.h"
 #include "sallyport/record/file_sink.h"
 
 namespace sallyport::daemon {
-namespace {
-
-/// What /proc says of a process, for the record. It may be gone, or lie: nothing is decided by it.
-model::Process describe_process(const kernel::FlowEntry& entry) {
-  model::Process out{.pid = entry.pid, .uid = entry.uid, .gid = entry.gid, .start_ticks = entry.start_ns / 10'000'000};
-  std::ifstream comm(fmt::format("/proc/{}/comm", entry.pid));
-  std::getline(comm, out.command);
-  char path[4096];
-  const ssize_t length = readlink(fmt::format("/proc/{}/exe", entry.pid).c_str(), path, sizeof path);
-  if (length > 0) out.executable.assign(path, static_cast<size_t>(length));
-  return out;
-}
-
-}  // namespace
 
 Result<std::unique_ptr<WorkerThread>> WorkerThread::start(unsigned index, NodeParts& parts,
                                                           const std::string& record_directory) {
@@ -60,8 +43,9 @@ WorkerThread::~WorkerThread() {
 Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd, const model::Endpoint& peer) {
   auto entry = parts_.kernel.take_flow(accepted_fd);
   if (!entry) return std::unexpected(entry.error());
-  auto workload = parts_.workloads->find(entry->cgroup_id);
+  auto workload = parts_.workloads->find(entry->cgroup_id, entry->birth_ns);
   if (!workload) return fail(fmt::format("cgroup {} is diverted here and is nobody's", entry->cgroup_id));
+  if (!workload->refusal.empty()) return fail(fmt::format("{}: {}", workload->recognised_as, workload->refusal));
   net::Accepted out;
   out.netns_fd = parts_.workloads->netns_of(listener_token);
   out.origin.id = parts_.registry.next_id();
@@ -72,14 +56,21 @@ Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd
   principal.workload = workload->recognised_as;
   principal.cgroup_id = entry->cgroup_id;
   principal.cgroup_path = workload->cgroup_path;
-  principal.process = describe_process(*entry);
+  principal.process = parts_.processes.describe({.pid = entry->pid,
+                                                 .uid = entry->uid,
+                                                 .gid = entry->gid,
+                                                 .start_ns = entry->start_ns,
+                                                 .executable_device = entry->executable_device,
+                                                 .executable_inode = entry->executable_inode});
   // Registered before it is decided, so that no change of policy can miss it (invariant 3).
+  const int64_t now_wall_ns = read_clocks().wall_ns;
+  parts_.workloads->see(principal.agent, now_wall_ns);
   auto added = parts_.registry.add({.flow = out.origin.id,
                                     .worker = index_,
                                     .principal = principal,
                                     .source = peer,
                                     .destination = entry->destination,
-                                    .opened_wall_ns = read_clocks().wall_ns});
+                                    .opened_wall_ns = now_wall_ns});
   if (!added) return std::unexpected(added.error());
   return out;
 }

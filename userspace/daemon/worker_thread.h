@@ -10,6 +10,7 @@
 #include "daemon/record_health.h"
 #include "daemon/workloads.h"
 #include "flow/front/front.h"
+#include "sallyport/edges/process.h"
 #include "sallyport/net/worker.h"
 #include "sallyport/node/certificate_authority.h"
 #include "sallyport/node/holds.h"
@@ -28,6 +29,7 @@ struct NodeParts {
   node::LimitCounters& limits;
   node::CertificateAuthority& authority;
   RecordHealth& record_health;
+  edges::Processes& processes;
   Workloads* workloads = nullptr;  ///< set before the first listener is served
 };
 

@@ -74,10 +74,13 @@ Result<BpfObject> load_object(const PinPaths* paths) {
   return object;
 }
 
-std::vector<std::pair<std::string, bpf_program*>> programs_of(const sallyport_bpf& object) {
+std::vector<std::pair<std::string, bpf_program*>> programs_of(const sallyport_bpf& object, ProgramSet set) {
   std::vector<std::pair<std::string, bpf_program*>> programs;
   bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, object.obj) programs.emplace_back(bpf_program__name(program), program);
+  bpf_object__for_each_program(program, object.obj) {
+    const std::string name = bpf_program__name(program);
+    if (name.starts_with("sp_tripwire") == (set == ProgramSet::tripwire)) programs.emplace_back(name, program);
+  }
   return programs;
 }
 

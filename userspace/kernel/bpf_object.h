@@ -30,8 +30,10 @@ using BpfLink = std::unique_ptr<bpf_link, DestroyLink>;
 /// Opens and loads every program. With `paths` the maps are shared with the pins there, or pinned.
 Result<BpfObject> load_object(const PinPaths* paths);
 
-/// Every program with the name of its pin, in the order of attachment.
-std::vector<std::pair<std::string, bpf_program*>> programs_of(const sallyport_bpf& object);
+/// Programs of one sort with the names of their pins, in the order of attachment.
+enum class ProgramSet { agent, tripwire };
+std::vector<std::pair<std::string, bpf_program*>> programs_of(const sallyport_bpf& object,
+                                                              ProgramSet set = ProgramSet::agent);
 
 /// Descriptors of the maps that userspace works on; borrowed from the object.
 struct MapFds {

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <cstring>
@@ -15,7 +16,8 @@
 namespace sallyport::kernel {
 namespace {
 
-constexpr int kNotSupported = 524;  // ENOTSUPP: the kernel's own, without a name in userspace
+constexpr unsigned kMinorBits = 20;  // MINORBITS of the kernel's dev_t
+constexpr int kNotSupported = 524;   // ENOTSUPP: the kernel's own, without a name in userspace
 
 /// Both ends of an accepted socket as the connect hook and sockops wrote them.
 Result<sp_flow_key> key_of(int accepted_fd) {
@@ -70,7 +72,11 @@ Result<FlowEntry> Kernel::take_flow(int accepted_fd) {
                    .uid = flow.uid,
                    .gid = flow.gid,
                    .start_ns = flow.start_boottime_ns,
-                   .socket_cookie = flow.socket_cookie};
+                   .socket_cookie = flow.socket_cookie,
+                   .birth_ns = flow.birth_ns,
+                   .executable_device =
+                       makedev(flow.executable_device >> kMinorBits, flow.executable_device & ((1u << kMinorBits) - 1)),
+                   .executable_inode = flow.executable_inode};
 }
 
 }  // namespace sallyport::kernel

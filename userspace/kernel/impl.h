@@ -4,7 +4,9 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "bpf_object.h"
 #include "pins.h"
@@ -23,9 +25,13 @@ struct Kernel::Impl {
   Result<void> map_in_flight();
   /// Swaps the programs of one pinned cgroup for ours; drops its pins if the cgroup is gone.
   Result<void> take_over(uint64_t cgroup_id);
-  Result<void> check_place(int cgroup_fd, uint64_t cgroup_id);
-  Result<void> attach(int cgroup_fd, uint64_t cgroup_id);
-  Result<void> write_workload(const Enrolment& enrolment);
+  Result<void> take_over_tripwire(uint64_t cgroup_id);
+  Result<void> check_place(const std::vector<uint64_t>& lineage);
+  Result<void> attach(int cgroup_fd, ProgramSet set, const std::string& directory);
+  void add(const Enrolment& enrolment, std::vector<uint64_t> lineage);
+  void remove(uint64_t cgroup_id);
+  bool is_governed(const std::vector<uint64_t>& lineage) const;
+  Result<void> write_workload(const Enrolment& enrolment, bool governed);
   Result<uint32_t> free_workload() const;
   Result<void> mark(int listener_fd);
 
@@ -35,8 +41,14 @@ struct Kernel::Impl {
   MapFds maps;
   sp_in_flight* in_flight = nullptr;  ///< SP_WORKLOADS_MAX slots, shared with the programs
 
-  std::mutex mutex;                        ///< guards `enrolled` and the pins
-  std::map<uint64_t, Enrolment> enrolled;  ///< by cgroup id
+  std::mutex mutex;  ///< guards `enrolled` and the pins
+  struct Enrolled {
+    Enrolment enrolment;
+    std::vector<uint64_t> lineage;  ///< itself first; a cgroup never moves
+  };
+  std::map<uint64_t, Enrolled> enrolled;  ///< by cgroup id
+  std::map<uint64_t, size_t> above;       ///< ancestors of enrolled cgroups -> of how many
+  std::set<uint64_t> governed;            ///< cgroup ids
 };
 
 /// Copies between the ABI's words and our addresses.

@@ -67,7 +67,11 @@ Result<std::unique_ptr<Kernel>> Kernel::open(const Options& options) {
   impl->object = std::move(*object);
   impl->maps = map_fds_of(*impl->object);
   if (auto mapped = impl->map_in_flight(); !mapped) return std::unexpected(mapped.error());
-  auto pinned = pinned_cgroups(impl->paths);
+  auto governed = pinned_cgroups(impl->paths.governed);
+  if (!governed) return std::unexpected(governed.error());
+  for (uint64_t cgroup_id : *governed)
+    if (auto taken = impl->take_over_tripwire(cgroup_id); !taken) return std::unexpected(taken.error());
+  auto pinned = pinned_cgroups(impl->paths.cgroups);
   if (!pinned) return std::unexpected(pinned.error());
   for (uint64_t cgroup_id : *pinned)
     if (auto taken = impl->take_over(cgroup_id); !taken) return std::unexpected(taken.error());

@@ -20,12 +20,14 @@ PinPaths::PinPaths(const std::string& pin_dir)
     : base(pin_dir),
       version(fmt::format("{}/v{}", pin_dir, SP_ABI_VERSION)),
       maps(version + "/maps"),
-      cgroups(version + "/cgroups") {}
+      cgroups(version + "/cgroups"),
+      governed(version + "/governed") {}
 
 std::string PinPaths::cgroup(uint64_t cgroup_id) const { return fmt::format("{}/{}", cgroups, cgroup_id); }
+std::string PinPaths::tripwire(uint64_t cgroup_id) const { return fmt::format("{}/{}", governed, cgroup_id); }
 
 Result<void> prepare_pins(const PinPaths& paths) {
-  for (const auto* path : {&paths.base, &paths.version, &paths.maps, &paths.cgroups})
+  for (const auto* path : {&paths.base, &paths.version, &paths.maps, &paths.cgroups, &paths.governed})
     if (mkdir(path->c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(fmt::format("make `{}`", *path));
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(paths.base, error))
@@ -36,16 +38,16 @@ Result<void> prepare_pins(const PinPaths& paths) {
   return {};
 }
 
-Result<std::vector<uint64_t>> pinned_cgroups(const PinPaths& paths) {
+Result<std::vector<uint64_t>> pinned_cgroups(const std::string& directory) {
   std::vector<uint64_t> ids;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(paths.cgroups, error)) {
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
     std::string name = entry.path().filename();
     uint64_t id = 0;
     auto parsed = std::from_chars(name.data(), name.data() + name.size(), id);
     if (parsed.ec == std::errc() && parsed.ptr == name.data() + name.size()) ids.push_back(id);
   }
-  if (error) return fail(fmt::format("list `{}`: {}", paths.cgroups, error.message()));
+  if (error) return fail(fmt::format("list `{}`: {}", directory, error.message()));
   return ids;
 }
 
@@ -67,11 +69,12 @@ Result<void> remove_pins(const std::string& pin_dir) {
   if (!fs::exists(pin_dir, error)) return {};
   if (!on_bpffs(pin_dir)) return fail(fmt::format("`{}` is not on a bpf file system", pin_dir));
   PinPaths paths(pin_dir);
-  if (fs::exists(paths.cgroups, error)) {
-    auto pinned = pinned_cgroups(paths);
+  for (const std::string& links : {paths.cgroups, paths.governed}) {
+    if (!fs::exists(links, error)) continue;
+    auto pinned = pinned_cgroups(links);
     if (!pinned) return std::unexpected(pinned.error());
     for (uint64_t cgroup_id : *pinned)
-      if (auto removed = remove_links(paths.cgroup(cgroup_id)); !removed) return removed;
+      if (auto removed = remove_links(fmt::format("{}/{}", links, cgroup_id)); !removed) return removed;
   }
   fs::remove_all(pin_dir, error);
   if (error) return fail(fmt::format("remove `{}`: {}", pin_dir, error.message()));

@@ -65,11 +65,10 @@ void check_same_host(const Target& first, const HostPattern& first_host, const T
 
 /// Two agents must not be told by the same workload, nor two targets be one.
 void check_ambiguity(const Documents& documents, Findings& findings) {
-  ByName exec, cgroups;
-  for (const Agent& agent : documents.agents) {
+  ByName exec;
+  for (const Agent& agent : documents.agents)
     for (const ExecWorkload& w : agent.exec) add_unique(exec, w.name, w.where, "workload exec", findings);
-    for (const CgroupWorkload& w : agent.cgroups) add_unique(cgroups, w.path, w.where, "workload cgroup", findings);
-  }
+  check_workloads(documents.agents, findings);
   using Listed = std::vector<std::pair<const Target*, const HostPattern*>>;
   std::map<std::tuple<std::string_view, model::Prefix, uint16_t>, Listed> hosts;
   for (const ParsedTarget& parsed : documents.targets) {
@@ -138,7 +137,7 @@ void check_unreachable(const std::vector<const Entitlement*>& scope, Findings& f
 }  // namespace
 
 void check_together(const Documents& documents, const LoadOptions& options, Findings& findings) {
-  ByName agents, targets, masks, keys, entitlements, detectors;
+  ByName agents, targets, masks, keys, entitlements, detectors, issuers;
   for (const Agent& agent : documents.agents) add_unique(agents, agent.name, agent.where, "Agent", findings);
   for (const ParsedTarget& t : documents.targets)
     add_unique(targets, t.target.name, t.target.where, "Target", findings);
@@ -150,6 +149,9 @@ void check_together(const Documents& documents, const LoadOptions& options, Find
     add_unique(detectors, detector.name, detector.where, "Detector", findings);
   check_detectors(documents, options, findings);
   for (const Mask& mask : documents.masks) check_hash_keys(mask, keys, findings);
+  for (const Issuer& issuer : documents.issuers) add_unique(issuers, issuer.name, issuer.where, "Issuer", findings);
+  for (const Agent& agent : documents.agents)
+    if (agent.token) check_reference(issuers, {agent.token->issuer, agent.token->issuer_where}, "Issuer", findings);
   std::map<std::string_view, const Target*> target_by_name;
   for (const ParsedTarget& parsed : documents.targets) {
     target_by_name.emplace(parsed.target.name, &parsed.target);

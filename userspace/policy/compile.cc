@@ -162,6 +162,10 @@ std::unique_ptr<const Compiled> compile(Documents documents, const LoadOptions& 
   out->epoch = options.epoch;
   out->agents = std::move(documents.agents);
   sort_by_name(out->agents);
+  for (const Agent& agent : out->agents) out->token_rules.push_back(compile_token(agent));
+  out->issuers = std::move(documents.issuers);
+  sort_by_name(out->issuers);
+  out->workloads = WorkloadIndex(out->agents);
   std::ranges::sort(documents.targets, {}, [](const ParsedTarget& t) { return std::string_view(t.target.name); });
   for (ParsedTarget& parsed : documents.targets) {
     out->targets.push_back(std::move(parsed.target));

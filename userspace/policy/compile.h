@@ -11,6 +11,9 @@ namespace sallyport::policy {
 /// Everything that can only be seen with all documents at hand. Runs even after errors of single documents.
 void check_together(const Documents& documents, const LoadOptions& options, Findings& findings);
 
+/// Of an Agent without errors.
+TokenRules compile_token(const Agent& agent);
+
 /// Of documents without errors.
 std::unique_ptr<const Compiled> compile(Documents documents, const LoadOptions& options);
 

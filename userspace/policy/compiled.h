@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "match_sql.h"
+#include "match_workload.h"
 #include "sallyport/policy/policy.h"
 
 namespace sallyport::policy {
@@ -97,12 +98,21 @@ struct ScopeKeyHash {
   }
 };
 
+/// The patterns of an Agent's `token`.
+struct TokenRules {
+  std::vector<Pattern> subject;              ///< empty: any
+  std::vector<std::vector<Pattern>> claims;  ///< parallel to AgentToken::claims
+};
+
 struct Compiled {
   uint64_t epoch = 0;
   std::vector<Agent> agents;              ///< by name
+  std::vector<TokenRules> token_rules;    ///< parallel to agents
+  std::vector<Issuer> issuers;            ///< by name
   std::vector<Target> targets;            ///< by name
   std::vector<TargetRules> target_rules;  ///< parallel to targets
   std::vector<Mask> masks;
+  WorkloadIndex workloads;                                 ///< of `agents`
   std::vector<MaskKey> keys;                               ///< by name
   std::vector<std::unique_ptr<Entitlement>> entitlements;  ///< by name
   std::vector<std::unique_ptr<Scope>> scopes;

@@ -11,15 +11,24 @@ namespace sallyport::policy::keys {
 using Word = std::string_view;
 
 inline constexpr Word kApiVersion = "sallyport.dev/v1alpha1";
-inline constexpr std::array<Word, 5> kKinds = {"Agent", "Target", "Mask", "Entitlement", "Detector"};
+inline constexpr std::array<Word, 6> kKinds = {"Agent", "Target", "Mask", "Entitlement", "Detector", "Issuer"};
 inline constexpr std::array<Word, 4> kDocument = {"apiVersion", "kind", "metadata", "spec"};
 inline constexpr std::array<Word, 1> kMetadata = {"name"};
 
-inline constexpr std::array<Word, 4> kAgent = {"workload", "owner", "loopback", "minLevel"};
-inline constexpr std::array<Word, 2> kWorkload = {"exec", "cgroup"};
+inline constexpr std::array<Word, 5> kAgent = {"workload", "token", "owner", "loopback", "minLevel"};
+inline constexpr std::array<Word, 4> kToken = {"issuer", "subject", "claims", "file"};
+inline constexpr std::array<Word, 6> kWorkload = {"exec", "cgroup", "kubernetes", "docker", "podman", "systemd"};
+inline constexpr std::array<Word, 6> kKubernetes = {"namespace", "pod", "uid", "qos", "labels", "serviceAccount"};
+inline constexpr std::array<Word, 5> kContainer = {"name", "image", "labels", "id", "user"};  // docker, podman
+inline constexpr std::array<Word, 3> kSystemd = {"unit", "slice", "user"};
 inline constexpr std::array<Word, 2> kExec = {"name", "users"};
 inline constexpr std::array<Word, 2> kLoopback = {"local", "divert"};
 inline constexpr std::array<Word, 3> kLevels = {"observe", "guarded", "enforce"};
+
+inline constexpr std::array<Word, 7> kIssuer = {"url", "audience", "jwks", "ca", "algorithms", "skew", "keepKeys"};
+/// identity's, which a test compares.
+inline constexpr std::array<Word, 10> kAlgorithms = {"RS256", "RS384", "RS512", "PS256", "PS384",
+                                                     "PS512", "ES256", "ES384", "ES512", "EdDSA"};
 
 inline constexpr std::array<Word, 10> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
                                                  "credential", "auth",  "catalogue", "masks", "record"};

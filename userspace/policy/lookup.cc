@@ -66,6 +66,8 @@ Policy::~Policy() = default;
 uint64_t Policy::epoch() const { return compiled_->epoch; }
 std::span<const Agent> Policy::agents() const { return compiled_->agents; }
 std::span<const Target> Policy::targets() const { return compiled_->targets; }
+std::span<const Issuer> Policy::issuers() const { return compiled_->issuers; }
+const Issuer* Policy::find_issuer(std::string_view name) const { return find_by_name(compiled_->issuers, name); }
 std::span<const MaskKey> Policy::mask_keys() const { return compiled_->keys; }
 const Agent* Policy::find_agent(std::string_view name) const { return find_by_name(compiled_->agents, name); }
 const Target* Policy::find_target(std::string_view name) const { return find_by_name(compiled_->targets, name); }
@@ -88,17 +90,12 @@ Result<const Agent*> Policy::agent_for_exec(std::string_view name, std::string_v
               known.empty() ? "the policy has no exec workload" : meant(name, known));
 }
 
-const Agent* Policy::agent_for_cgroup(std::string_view path) const {
-  const Agent* best = nullptr;
-  size_t length = 0;
-  for (const Agent& agent : compiled_->agents) {
-    for (const CgroupWorkload& workload : agent.cgroups) {
-      const std::string_view mine = workload.path;
-      const bool inside = path.starts_with(mine) && (path.size() == mine.size() || path[mine.size()] == '/');
-      if (inside && mine.size() > length) best = &agent, length = mine.size();
-    }
-  }
-  return best;
+std::vector<WorkloadMatch> Policy::match_workload(const model::Workload& workload) const {
+  return compiled_->workloads.match(workload);
+}
+
+std::vector<WorkloadMismatch> Policy::mismatches(const Agent& agent, const model::Workload& workload) const {
+  return policy::mismatches(agent, workload);
 }
 
 std::vector<std::string> Policy::host_names() const {

@@ -29,6 +29,7 @@ struct Detector {
 /// Everything of one load, before it is joined.
 struct Documents {
   std::vector<Agent> agents;
+  std::vector<Issuer> issuers;
   std::vector<ParsedTarget> targets;
   std::vector<Mask> masks;
   std::vector<MaskKey> keys;
@@ -39,12 +40,18 @@ struct Documents {
 /// One document of any kind, added to `out` even when parts of it are wrong, so that names it defines are known.
 void parse_document(const Node& node, Reader& reader, Documents& out);
 
+/// What stands under `workload:` of an Agent.
+void parse_workload(const Node& node, Agent& agent, Reader& reader);
 void parse_agent(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_target(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_mask(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 void parse_entitlement(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
 
 void parse_detector(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+
+void parse_issuer(const Node& spec, const std::string& name, const Place& where, Reader& reader, Documents& out);
+/// What stands under `token:` of an Agent.
+AgentToken parse_token(const Node& node, Reader& reader);
 
 /// What stands under `sql:` in a rule of a list `allow`, `hold` or `deny`.
 SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader);

@@ -12,43 +12,6 @@
 namespace sallyport::policy {
 namespace {
 
-ExecWorkload parse_exec(const Node& node, Reader& reader) {
-  ExecWorkload out;
-  out.where = reader.place(node);
-  if (node.kind == Node::Kind::scalar) {
-    out.name = reader.name(node, "exec");
-    return out;
-  }
-  if (!reader.is_map(node, "exec", keys::kExec)) return out;
-  if (const Node* name = reader.get(node, "name", "exec", true)) out.name = reader.name(*name, "exec.name");
-  if (const Node* users = reader.get(node, "users", "exec")) out.users = reader.texts(*users, "exec.users");
-  return out;
-}
-
-CgroupWorkload parse_cgroup(const Node& node, Reader& reader) {
-  CgroupWorkload out{reader.absolute_path(node, "cgroup"), reader.place(node)};
-  if (out.path.empty()) return out;
-  if (!parse_path_pattern(out.path) || out.path.find('*') != std::string::npos) {
-    reader.wrong(node, fmt::format("cgroup cannot be `{}`", printable(out.path)),
-                 "write the path of one cgroup below the cgroup2 root, as in /bots.slice/billing.service");
-    out.path.clear();
-  }
-  return out;
-}
-
-void parse_workload(const Node& node, Agent& agent, Reader& reader) {
-  for (const Node& item : reader.list(node, "workload")) {
-    if (!reader.is_map(item, "a workload", keys::kWorkload)) continue;
-    if (item.entries.size() != 1) {
-      reader.wrong(item, "a workload has exactly one key", "write - exec: NAME or - cgroup: /path");
-      continue;
-    }
-    const Node& value = item.entries[0].value;
-    if (item.find("exec")) agent.exec.push_back(parse_exec(value, reader));
-    if (item.find("cgroup")) agent.cgroups.push_back(parse_cgroup(value, reader));
-  }
-}
-
 std::optional<model::MaskSpec> parse_strategy_map(const Node& node, std::vector<Place>& key_uses, Reader& reader) {
   model::MaskSpec out;
   if (!reader.is_map(node, "with", keys::kStrategyMaps)) return {};
@@ -177,8 +140,10 @@ void parse_document(const Node& node, Reader& reader, Documents& out) {
       return parse_mask(*spec, name, where, reader, out);
     case 3:
       return parse_entitlement(*spec, name, where, reader, out);
-    default:
+    case 4:
       return parse_detector(*spec, name, where, reader, out);
+    default:
+      return parse_issuer(*spec, name, where, reader, out);
   }
 }
 
@@ -189,6 +154,7 @@ void parse_agent(const Node& spec, const std::string& name, const Place& where, 
   if (reader.is_map(spec, "spec of an Agent", keys::kAgent)) {
     if (const Node* workload = reader.get(spec, "workload", "spec of an Agent", true))
       parse_workload(*workload, agent, reader);
+    if (const Node* token = reader.get(spec, "token", "")) agent.token = parse_token(*token, reader);
     if (const Node* owner = reader.get(spec, "owner", "")) agent.owner = reader.text(*owner, "owner");
     if (const Node* word = reader.get(spec, "loopback", ""))
       agent.loopback = static_cast<Loopback>(reader.word(*word, "loopback", keys::kLoopback).value_or(0));

@@ -167,6 +167,35 @@ Result<Pattern> parse_text_pattern(std::string_view text) {
   return Pattern{std::string(text), {make_segment(std::string(text))}};
 }
 
+size_t split_claim(std::string_view claim, std::span<Part> out) {
+  for (size_t count = 0; count < out.size();) {
+    const size_t end = claim.find_first_of(":/");
+    out[count++] = {claim.substr(0, end), Part::Kind::plain};
+    if (end == std::string_view::npos) return count;
+    if (count == out.size()) return 0;
+    out[count++] = {claim.substr(end, 1), Part::Kind::plain};
+    claim.remove_prefix(end + 1);
+  }
+  return 0;
+}
+
+Result<Pattern> parse_claim_pattern(std::string_view text) {
+  const auto wrong = [&](std::string_view why) {
+    return fail(fmt::format("`{}`: {}", printable(text), why), "write it as in `system:serviceaccount:bots:billing-*`");
+  };
+  if (text.empty()) return fail("an empty text matches nothing", "write `**` for anything");
+  Part parts[limits::kPolicySegmentsMax];
+  const size_t count = split_claim(text, parts);
+  if (count == 0) return wrong("too many parts");
+  Pattern out{std::string(text), {}};
+  for (const Part& part : std::span(parts, count)) {
+    if (part.text != "**" && part.text.find("**") != std::string_view::npos)
+      return wrong("`**` stands alone between colons and slashes");
+    out.segments.push_back(make_segment(std::string(part.text)));
+  }
+  return out;
+}
+
 size_t split_sql_name(std::string_view name, std::span<Part> out) {
   for (size_t count = 0; count < out.size();) {
     const size_t dot = name.find('.');

@@ -47,6 +47,12 @@ Result<Pattern> parse_path_pattern(std::string_view text);
 /// Free text as one segment, not folded: "extension dblink".
 Result<Pattern> parse_text_pattern(std::string_view text);
 
+/// A claim of a token: text parted by colons and slashes, which stand for themselves. `*` is one part, so that
+/// "repo:acme/*" does not match "repo:acme/a:ref:x"; "repo:acme/**" does.
+Result<Pattern> parse_claim_pattern(std::string_view text);
+/// The parts of a claim, separators included; 0: more than `out` holds. Views into `claim`.
+size_t split_claim(std::string_view claim, std::span<Part> out);
+
 /// Splits a name as effects give it, "schema.name" without quotes, at dots. Views into `name`. Returns the number of
 /// parts; 0: an empty part, or more than `out` holds. A name with a dot in it has too many parts: nobody can say which.
 size_t split_sql_name(std::string_view name, std::span<Part> out);

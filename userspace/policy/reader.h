@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "findings.h"
+#include "sallyport/policy/author.h"
 #include "yaml.h"
 
 namespace sallyport::policy {
@@ -54,7 +55,5 @@ class Reader {
 };
 
 bool valid_name(std::string_view name);
-/// Nanoseconds since 1970 UTC; nothing: not such a time.
-std::optional<int64_t> parse_time(std::string_view text);
 
 }  // namespace sallyport::policy

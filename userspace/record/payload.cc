@@ -63,6 +63,20 @@ void write_process(MapWriter& outer, uint64_t key, const Process& process) {
   map.number(4, process.start_ticks);
   map.string(5, process.command);
   map.string(6, process.executable);
+  map.number(7, process.executable_device);
+  map.number(8, process.executable_inode);
+  map.string(9, process.sha256);
+  map.strings(10, process.arguments);
+  map.string(11, process.directory);
+  if (!process.parents.empty()) {
+    map.key(12).array(process.parents.size());
+    for (const Ancestor& parent : process.parents) {
+      MapWriter inner(outer.out());
+      inner.number(1, parent.pid);
+      inner.string(2, parent.command);
+    }
+  }
+  map.string(13, process.unknown);
 }
 
 void write(const SessionOpened& body, std::string& out) {
@@ -78,6 +92,8 @@ void write(const SessionOpened& body, std::string& out) {
   map.string(9, body.target);
   map.string(10, body.protocol);
   map.string(11, body.node);
+  map.string(12, body.principal.token.issuer);
+  map.string(13, body.principal.token.subject);
 }
 
 void write_effect(const Effect& effect, std::string& out) {
@@ -199,6 +215,7 @@ void read(CborReader& cbor, Endpoint& endpoint) {
 
 // Declared before the template that calls them.
 void read(CborReader& cbor, Process& process);
+void read(CborReader& cbor, std::vector<Ancestor>& parents);
 void read(CborReader& cbor, ObjectKind& kind);
 void read(CborReader& cbor, Access& access);
 void read(CborReader& cbor, Outcome& outcome);
@@ -216,7 +233,15 @@ bool read_field(CborReader& cbor, uint64_t key, Fields&... fields) {
 void read(CborReader& cbor, Process& process) {
   read_map(cbor, [&](uint64_t key) {
     return read_field(cbor, key, process.pid, process.uid, process.gid, process.start_ticks, process.command,
-                      process.executable);
+                      process.executable, process.executable_device, process.executable_inode, process.sha256,
+                      process.arguments, process.directory, process.parents, process.unknown);
+  });
+}
+
+void read(CborReader& cbor, std::vector<Ancestor>& parents) {
+  read_array(cbor, [&] {
+    Ancestor& parent = parents.emplace_back();
+    read_map(cbor, [&](uint64_t key) { return read_field(cbor, key, parent.pid, parent.command); });
   });
 }
 
@@ -255,7 +280,8 @@ void read(CborReader& cbor, SessionOpened& body) {
   Principal& who = body.principal;
   read_map(cbor, [&](uint64_t key) {
     return read_field(cbor, key, body.flow, who.agent, who.workload, who.cgroup_id, who.cgroup_path, who.process,
-                      body.source, body.destination, body.target, body.protocol, body.node);
+                      body.source, body.destination, body.target, body.protocol, body.node, who.token.issuer,
+                      who.token.subject);
   });
 }
 
@@ -323,9 +349,16 @@ size_t bytes_of(const Effect& effect) {
 void shorten(SessionOpened& body) {
   for (std::string* text :
        {&body.principal.agent, &body.principal.workload, &body.principal.cgroup_path, &body.principal.process.command,
-        &body.principal.process.executable, &body.target, &body.protocol, &body.node}) {
+        &body.principal.process.executable, &body.principal.process.directory, &body.principal.token.subject,
+        &body.target, &body.protocol, &body.node}) {
     cut(*text, limits::kRecordStringBytesMax / 8);
   }
+  for (std::string& argument : body.principal.process.arguments) cut(argument, limits::kProcessArgumentsBytesMax);
+  size_t budget = limits::kRecordPayloadBytesMax / 8;
+  keep_within(body.principal.process.arguments, budget, [](const std::string& text) { return text.size(); });
+  for (Ancestor& parent : body.principal.process.parents) cut(parent.command, 256);
+  if (body.principal.process.parents.size() > limits::kProcessParentsMax)
+    body.principal.process.parents.resize(limits::kProcessParentsMax);
 }
 
 void shorten(OperationDecided& body) {

@@ -38,6 +38,30 @@ std::string columns_text(const Effect& effect) {
   return text.empty() ? text : text + ")";
 }
 
+/// "pid 12 uid 1000 gid 1000  /usr/bin/psql  sha256 ab12…  in /home/bot", or why nobody can say.
+std::string process_text(const Process& process) {
+  std::string out = fmt::format("pid {} uid {} gid {}  ", process.pid, process.uid, process.gid);
+  if (!process.unknown.empty()) return out + "unknown: " + one_line(process.unknown);
+  out += one_line(process.executable.empty() ? process.command : process.executable);
+  if (!process.sha256.empty()) out += "  sha256 " + one_line(process.sha256);
+  if (!process.directory.empty()) out += "  in " + one_line(process.directory);
+  return out;
+}
+
+std::string arguments_text(const Process& process) {
+  std::string out;
+  for (const std::string& argument : process.arguments) out.append(out.empty() ? "" : " ").append(one_line(argument));
+  return out;
+}
+
+std::string parents_text(const Process& process) {
+  std::string out = "started by ";
+  for (const Ancestor& parent : process.parents)
+    out += fmt::format("{}{}[{}]", &parent == &process.parents.front() ? "" : ", by ", one_line(parent.command),
+                       parent.pid);
+  return out;
+}
+
 std::string render_head(const SessionSummary& session) {
   std::string state(to_string(session.state));
   if (!session.close_reason.empty()) state += ": " + one_line(session.close_reason);
@@ -45,9 +69,10 @@ std::string render_head(const SessionSummary& session) {
   if (session.opened) {
     const SessionOpened& opened = *session.opened;
     const Process& process = opened.principal.process;
-    out += line("agent", or_dash(opened.principal.agent) + "  " + one_line(opened.principal.workload));
-    out += line("process", fmt::format("pid {} uid {} gid {}  {}  {}", process.pid, process.uid, process.gid,
-                                       one_line(process.command), one_line(process.executable)));
+    out += line("agent", one_line(describe(opened.principal)));
+    out += line("process", process_text(process));
+    if (!process.arguments.empty()) out += line("", arguments_text(process));
+    if (!process.parents.empty()) out += line("", parents_text(process));
     out += line("cgroup", one_line(opened.principal.cgroup_path));
     out += line("target", or_dash(opened.target) + "  " + one_line(opened.protocol));
     out += line("where", fmt::format("{} -> {} on {}", opened.source.to_string(), opened.destination.to_string(),

@@ -20,18 +20,31 @@ json strings(const std::vector<std::string>& values) {
 json time(int64_t wall_ns) { return wall_ns == 0 ? json() : json(format_time(wall_ns)); }
 
 json process_json(const Process& process) {
+  json parents = json::array();
+  for (const Ancestor& parent : process.parents)
+    parents.push_back({{"pid", parent.pid}, {"command", valid_utf8(parent.command)}});
   return {{"pid", process.pid},
           {"uid", process.uid},
           {"gid", process.gid},
           {"start_ticks", process.start_ticks},
           {"command", valid_utf8(process.command)},
-          {"executable", valid_utf8(process.executable)}};
+          {"executable", valid_utf8(process.executable)},
+          {"executable_device", process.executable_device},
+          {"executable_inode", process.executable_inode},
+          {"sha256", valid_utf8(process.sha256)},
+          {"arguments", strings(process.arguments)},
+          {"directory", valid_utf8(process.directory)},
+          {"parents", std::move(parents)},
+          {"unknown", valid_utf8(process.unknown)}};
 }
 
 void add_opened(json& out, const SessionOpened& opened) {
   out["agent"] = valid_utf8(opened.principal.agent);
   out["workload"] = valid_utf8(opened.principal.workload);
   out["cgroup"] = valid_utf8(opened.principal.cgroup_path);
+  out["principal"] = valid_utf8(describe(opened.principal));
+  out["issuer"] = valid_utf8(opened.principal.token.issuer);
+  out["subject"] = valid_utf8(opened.principal.token.subject);
   out["process"] = process_json(opened.principal.process);
   out["source"] = opened.source.to_string();
   out["destination"] = opened.destination.to_string();

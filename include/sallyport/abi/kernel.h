@@ -7,7 +7,7 @@
 
 #include "sallyport/abi/types.h"
 
-#define SP_ABI_VERSION 1
+#define SP_ABI_VERSION 2
 
 /* Workloads, and so slots of sp_in_flight. */
 #define SP_WORKLOADS_MAX 65536
@@ -23,12 +23,14 @@
 #define SP_WORKLOAD_GUARD 2u           /* sock_create, egress and bind refuse what is not allowed */
 #define SP_WORKLOAD_DIVERT_LOOPBACK 4u /* destinations on this host are diverted like all others */
 #define SP_WORKLOAD_UDP_PASS 8u        /* UDP is not ours yet: connect and egress let it go */
+#define SP_WORKLOAD_GOVERNED 16u       /* a tripwire above waits for our word: sp_judged */
 
 /* sp_workloads: cgroup id → this. Cgroup storage: each program instance finds the value of the cgroup
  * that it is attached to, so nested cgroups share their enrolled ancestor's. */
 struct sp_workload {
   __u64 cgroup_id;
   __u64 netns_cookie; /* sockets of other network namespaces are refused */
+  __u64 birth_ns;     /* when it was enrolled, monotonic: tells it from a later one of the same id */
   __u32 flags;
   __u32 index;           /* slot of sp_in_flight */
   __u32 flow_quota;      /* most entries of sp_flows at a time */
@@ -37,9 +39,10 @@ struct sp_workload {
   __u32 source_v4_be[4]; /* v4-mapped address of the namespace, or zero */
   __u32 source_v6_be[4]; /* the like for IPv6 */
 };
-SP_ASSERT_SIZE(sp_workload, 64);
-SP_ASSERT_OFFSET(sp_workload, tcp_port_be, 28);
-SP_ASSERT_OFFSET(sp_workload, source_v6_be, 48);
+SP_ASSERT_SIZE(sp_workload, 72);
+SP_ASSERT_OFFSET(sp_workload, birth_ns, 16);
+SP_ASSERT_OFFSET(sp_workload, tcp_port_be, 36);
+SP_ASSERT_OFFSET(sp_workload, source_v6_be, 56);
 
 /* sp_flows: this → struct sp_flow. The accepted connection as both ends name it. */
 struct sp_flow_key {
@@ -59,6 +62,8 @@ struct sp_flow {
   __u64 socket_cookie; /* of the agent's socket */
   __u64 start_boottime_ns;
   __u64 connect_monotonic_ns;
+  __u64 birth_ns;         /* of the workload */
+  __u64 executable_inode; /* of the process; 0: it has none */
   __u32 workload;
   __u32 pid; /* thread group, initial pid namespace */
   __u32 uid; /* initial user namespace */
@@ -66,11 +71,13 @@ struct sp_flow {
   __u32 destination_be[4]; /* original */
   __u16 destination_port_be;
   __u16 pad16;
-  __u32 pad32;
+  __u32 executable_device; /* the kernel's dev_t: major << 20 | minor */
 };
-SP_ASSERT_SIZE(sp_flow, 72);
-SP_ASSERT_OFFSET(sp_flow, workload, 32);
-SP_ASSERT_OFFSET(sp_flow, destination_port_be, 64);
+SP_ASSERT_SIZE(sp_flow, 88);
+SP_ASSERT_OFFSET(sp_flow, executable_inode, 40);
+SP_ASSERT_OFFSET(sp_flow, workload, 48);
+SP_ASSERT_OFFSET(sp_flow, destination_port_be, 80);
+SP_ASSERT_OFFSET(sp_flow, executable_device, 84);
 
 /* sp_origins: socket storage of an agent's diverted socket; absent on any other. */
 struct sp_origin {
@@ -79,9 +86,16 @@ struct sp_origin {
   __u32 tracked;          /* 1: sp_flows was written under `key` */
   __u32 pad;
 };
-SP_ASSERT_SIZE(sp_origin, 128);
-SP_ASSERT_OFFSET(sp_origin, key, 72);
-SP_ASSERT_OFFSET(sp_origin, tracked, 120);
+SP_ASSERT_SIZE(sp_origin, 144);
+SP_ASSERT_OFFSET(sp_origin, key, 88);
+SP_ASSERT_OFFSET(sp_origin, tracked, 136);
+
+/* sp_judged: socket storage of a socket whose cgroup is enrolled below a governed one: written by its own programs,
+ * which run first, and taken by the tripwire. Without it the socket is nobody's. */
+struct sp_judged {
+  __u64 monotonic_ns;
+};
+SP_ASSERT_SIZE(sp_judged, 8);
 
 /* sp_listeners: socket storage of the daemon's listeners, written from userspace only. */
 struct sp_listener {
@@ -110,6 +124,8 @@ SP_ASSERT_SIZE(sp_in_flight, 8);
   X(refused_unmarked)         \
   X(refused_socket_family)    \
   X(refused_socket_type)      \
+  X(refused_nobodys_connect)  \
+  X(refused_nobodys_socket)   \
   X(refused_bind)             \
   X(dropped_egress_tcp)       \
   X(dropped_egress_udp)       \
@@ -128,6 +144,7 @@ SP_ASSERT_SIZE(sp_in_flight, 8);
   X(failed_flow_insert)       \
   X(failed_flow_callback)     \
   X(failed_address)           \
+  X(failed_judged)            \
   X(failed_set_retval)
 
 #define SP_COUNTER_ENUM(name) SP_COUNTER_##name,

@@ -56,6 +56,9 @@ struct ExecRequest {
   /// The peer is the first process of a user namespace of its own that has no id map yet: write one,
   /// of the peer's own uid and gids and nothing else (launch::map_identity).
   bool map_identity = false;
+  /// Where the agent's token is: absolute, as the peer sees it, read with the peer's permissions. Empty: where the
+  /// Agent's `token.file` says.
+  std::string token_file;
 };
 
 struct ExecGrant {

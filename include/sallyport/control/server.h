@@ -30,6 +30,8 @@ class Handler {
 
   virtual nlohmann::json status() = 0;
   virtual nlohmann::json agents() = 0;
+  /// One agent: its workloads, and for those that it nearly selects which fact does not match.
+  virtual Result<nlohmann::json> agent(const std::string& name) = 0;
   virtual nlohmann::json flows() = 0;
   virtual nlohmann::json policy() = 0;
   virtual Result<nlohmann::json> reload_policy() = 0;

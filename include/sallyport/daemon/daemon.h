@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sallyport/control/api.h"
 
@@ -15,7 +16,9 @@ struct DaemonOptions {
   std::string control_socket;              ///< empty: run_dir/control.sock
   std::string cgroup2_root;                ///< empty: found in mountinfo
   std::string bpffs_root = "/sys/fs/bpf";
-  unsigned workers = 0;  ///< 0: one for each processor
+  std::vector<std::string> governed;                      ///< cgroups below which nobody's connects are refused
+  std::vector<std::string> kubelet_roots = {"/kubelet"};  ///< kubelet's --cgroup-root, besides the root itself
+  unsigned workers = 0;                                   ///< 0: one for each processor
   std::string log_level = "info";
   control::Roles roles;
 };

@@ -41,9 +41,23 @@ struct Lease {
   int64_t frees_at_monotonic_ns = 0;  ///< when something becomes free again; 0: something is free, or nothing used
 };
 
+/// Whether a workload has proven to be its agent where policy asks for a token. Immutable; a Changed event says that a
+/// newer one is there.
+struct Standing {
+  enum class Is : uint8_t { proven, pending, refused };
+  Is is = Is::proven;
+  model::TokenIdentity token;  ///< of what proved it; no issuer: policy asks for no token
+  int64_t until_wall_ns = 0;   ///< proven no longer than this; 0: no end
+  std::string why;             ///< pending, refused: one line
+  std::string hint;
+};
+
 class Services {
  public:
   virtual ~Services() = default;
+
+  /// Never null. Pending while the workload's first token is being read: a new flow waits for it, undecided.
+  virtual std::shared_ptr<const Standing> standing(const Origin& origin) = 0;
 
   virtual std::shared_ptr<const Facts> facts() = 0;
   /// Cryptographically strong.

@@ -81,6 +81,7 @@ struct EnrolOptions {
 struct Enrolment {
   uint64_t cgroup_id = 0;
   uint32_t workload = 0;  ///< small index, stable while the cgroup stays enrolled; FlowEntry repeats it
+  uint64_t birth_ns = 0;  ///< when it was enrolled first, monotonic: an id that is used again is another enrolment
   EnrolOptions options;
 };
 
@@ -92,8 +93,11 @@ struct FlowEntry {
   uint32_t pid = 0;  ///< thread-group id of the connecting task in the initial pid namespace
   uint32_t uid = 0;  ///< in the initial user namespace
   uint32_t gid = 0;
-  uint64_t start_ns = 0;       ///< when that process started, since boot; /proc/PID/stat 22 counts in 1/100 s
-  uint64_t socket_cookie = 0;  ///< of the agent's socket, unique while the machine runs
+  uint64_t start_ns = 0;           ///< when that process started, since boot; /proc/PID/stat 22 counts in 1/100 s
+  uint64_t socket_cookie = 0;      ///< of the agent's socket, unique while the machine runs
+  uint64_t birth_ns = 0;           ///< of the enrolment
+  uint64_t executable_device = 0;  ///< as makedev(3) has it
+  uint64_t executable_inode = 0;   ///< 0: the process has no executable
 };
 
 /// A count of something that happened in the kernel half since the pins were made.
@@ -133,6 +137,15 @@ class Kernel {
   /// Detaches every program: what still runs in the cgroup connects directly from now on, so empty it
   /// first. A cgroup that is not enrolled, or gone, is no error.
   Result<void> withdraw(uint64_t cgroup_id);
+
+  /// Puts the tripwire on a cgroup: below it, sockets of cgroups that are not enrolled may be TCP and their connects
+  /// are refused with ECONNREFUSED, from the moment they are there. Enrolled ones below go on as they are. Not for the
+  /// root.
+  Result<void> govern(int cgroup_fd);
+  /// Takes it off again. A cgroup that is not governed, or gone, is no error.
+  Result<void> ungovern(uint64_t cgroup_id);
+  /// Cgroups that are governed now, by us or by the process before us.
+  std::vector<uint64_t> governed();
 
   /// What is enrolled now, by us or by the process before us. Pins of cgroups that are gone are removed.
   Result<std::vector<Enrolment>> enrolments();

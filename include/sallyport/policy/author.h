@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,10 @@ struct TestResult {
   bool passed = false;
   std::string message;  ///< when failed: what was expected and what came, several lines
 };
+
+/// "2026-11-01" (its first moment, UTC), "2026-11-01T09:30:00Z" or with "+01:00": nanoseconds since 1970 UTC; nothing:
+/// not such a time.
+std::optional<int64_t> parse_time(std::string_view text);
 
 /// True for the paths that run_tests() reads and load() must not be given: "*.test.yaml", "*.test.yml", "*.test.json".
 bool is_test_file(std::string_view path);

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "sallyport/model/address.h"
+#include "sallyport/model/principal.h"
 
 namespace sallyport::policy {
 
@@ -50,19 +52,60 @@ struct ExecWorkload {
   Place where;
 };
 
-/// `cgroup: /path`: that cgroup below the cgroup2 root, and what is under it.
-struct CgroupWorkload {
-  std::string path;  ///< begins with "/", no "..", no trailing "/"
+/// One thing that a `workload` asks for: `namespace: [bots, bots-*]`, `labels: {app: web}`.
+struct WorkloadFact {
+  std::string name;                 ///< "namespace", "labels.app", "cgroup"
+  std::vector<std::string> any_of;  ///< patterns as written
+  std::string_view source;          ///< who tells the fact: "the cgroup", "the runtime", "a token"
+};
+
+/// An element of `workload` but `exec`: all of its facts must hold.
+struct WorkloadSelector {
+  model::WorkloadKind kind = model::WorkloadKind::other;  ///< other: `cgroup: /path` and what is under it
+  std::vector<WorkloadFact> facts;
   Place where;
+
+  /// "docker {name: [web], labels.app: [a, b]}", "cgroup /bots.slice"
+  std::string to_string() const;
+};
+
+/// Who signs tokens and how its keys are found.
+struct Issuer {
+  std::string name;
+  std::string url;                       ///< `iss` of its tokens, byte by byte; with discovery an https URL
+  std::vector<std::string> audience;     ///< one of them must be in `aud`
+  std::string jwks_file;                 ///< its keys in a local file; empty: OpenID discovery below `url`
+  std::string ca_file;                   ///< PEM roots for discovery; empty: the system's
+  std::vector<std::string> algorithms;   ///< names of RFC 7518; empty: all there are
+  int64_t skew_ns = 60'000'000'000;      ///< between its clock and ours
+  int64_t keep_ns = 86'400'000'000'000;  ///< how long its last keys count while it is down
+  Place where;
+};
+
+/// One thing that a token must say: `groups: [billing, "ops-*"]`.
+struct ClaimRule {
+  std::string pointer;              ///< JSON pointer of the claim
+  std::vector<std::string> any_of;  ///< patterns as written
+};
+
+/// Which token proves that a workload is the agent.
+struct AgentToken {
+  std::string issuer;                ///< name of an Issuer
+  std::vector<std::string> subject;  ///< patterns as written, one must fit; empty: any
+  std::vector<ClaimRule> claims;     ///< each must hold
+  std::string file;                  ///< where the workload has it; empty: `exec --token-file` says
+  Place where;
+  Place issuer_where;
 };
 
 struct Agent {
   std::string name;
   std::string owner;
   std::vector<ExecWorkload> exec;
-  std::vector<CgroupWorkload> cgroups;
+  std::vector<WorkloadSelector> workloads;
   Loopback loopback = Loopback::local;
   Level min_level = Level::enforce;
+  std::optional<AgentToken> token;  ///< nothing: the cgroup alone says who it is
   Place where;
 };
 
@@ -102,7 +145,7 @@ struct Target {
   /// Default: scram-sha-256 with a credential or verifier, else none (the agent's own password passes through).
   AuthMethod auth_min = AuthMethod::none;
   std::string catalogue_credential_file;  ///< "user:password" of the catalogue's side connection; empty: none
-  std::vector<std::string> masks;  ///< names of Masks that apply to everybody
+  std::vector<std::string> masks;         ///< names of Masks that apply to everybody
   uint32_t record_rows_max = 0;
   Place where;
 };

@@ -8,6 +8,7 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "sallyport/model/effect.h"
 #include "sallyport/model/operation.h"
 #include "sallyport/model/principal.h"
+#include "sallyport/model/token.h"
 #include "sallyport/policy/document.h"
 
 namespace sallyport::policy {
@@ -71,6 +73,29 @@ struct TargetMatch {
   std::string names() const;
 };
 
+/// Why a verified token is not an Agent's. Closed list.
+struct TokenMismatch {
+  enum class What : uint8_t { issuer, subject, claim };
+  What what = What::issuer;
+  std::string text;  ///< "its subject is `a`, not `b`"
+};
+
+/// One Agent whose selector fits a workload. Pointers live as long as the Policy.
+struct WorkloadMatch {
+  const Agent* agent = nullptr;
+  const WorkloadSelector* selector = nullptr;
+  std::string cgroup;        ///< where it begins: for `cgroup` selectors an ancestor maybe, else the identity
+  bool needs_token = false;  ///< holds but for what only a verified token says (serviceAccount)
+};
+
+/// Why a selector does not fit a workload.
+struct WorkloadMismatch {
+  const WorkloadSelector* selector = nullptr;
+  std::string fact;    ///< "namespace"; "kind": it is no such thing at all
+  std::string wanted;  ///< "bots or bots-*"
+  std::string found;   ///< "billing", or in words why it is not known
+};
+
 /// A rule as decisions name it; owned by the Policy.
 struct NamedRule {
   std::string name;   ///< "billing-bot-invoices.allow[0]", "baseline.catalogue"
@@ -100,15 +125,24 @@ class Policy {
   uint64_t epoch() const;
   std::span<const Agent> agents() const;
   std::span<const Target> targets() const;
+  std::span<const Issuer> issuers() const;
   const Agent* find_agent(std::string_view name) const;
   const Target* find_target(std::string_view name) const;
+  const Issuer* find_issuer(std::string_view name) const;
+
+  /// Whether a token whose issuer has been verified is the one that `agent` asks for; nothing: it is. An Agent without
+  /// `token` asks for none, and any token is a mismatch.
+  std::optional<TokenMismatch> match_token(const Agent& agent, const model::Token& token) const;
 
   /// The agent that `sallyport exec --agent NAME` makes of a caller: `user` is the caller's login name (may
   /// be empty), `uid` its uid. The error says whether the name is unknown or the caller may not.
   Result<const Agent*> agent_for_exec(std::string_view name, std::string_view user, uint32_t uid) const;
 
-  /// The agent whose `cgroup` is `path` or its nearest ancestor; nullptr: nobody's. `path` begins with "/".
-  const Agent* agent_for_cgroup(std::string_view path) const;
+  /// Every Agent that selects a workload, by its nearest selector: empty: nobody's; of several a token must tell one.
+  /// What `exec` started is its agent's by name and not asked here.
+  std::vector<WorkloadMatch> match_workload(const model::Workload& workload) const;
+  /// For each selector of the Agent, each thing that does not hold for the workload; empty: one of them holds whole.
+  std::vector<WorkloadMismatch> mismatches(const Agent& agent, const model::Workload& workload) const;
 
   /// Host names in Targets, lower case, sorted, unique: to be resolved and handed to match_target().
   std::vector<std::string> host_names() const;

@@ -16,21 +16,18 @@ class Front final : public Flow {
       : origin_(origin), life_(origin_, services), layers_(layers) {}
 
   void start(const Now& now, Actions& actions) override {
-    life_.open_session(now, actions);
-    LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
-    life_.judge(connect, life_.decide(*connect.operation, now),
-                {.statement = "connect " + origin_.destination.to_string()}, now, actions);
-    if (life_.match().target) {
-      layer_ = make_layer(life_.match().target->protocol);
-    } else {
-      detect_deadline_ns_ = now.monotonic_ns + limits::kDetectTimeoutMs * kNanosPerMilli;
-      actions.add(Wake{detect_deadline_ns_});
-    }
+    Turn turn{now, actions};
+    if (life_.services().standing(origin_)->is != Standing::Is::pending) return begin(turn);
+    // Nothing of the agent's is read before anybody knows whose it is.
+    waiting_until_ns_ = now.monotonic_ns + limits::kTokenWaitMs * kNanosPerMilli;
+    actions.add(Read{kAgentLeg, false});
+    actions.add(Wake{waiting_until_ns_});
   }
 
   void on_event(const Event& event, const Now& now, Actions& actions) override {
     Turn turn{now, actions};
     if (over_) return;
+    if (waiting_until_ns_ != 0) return wait_on(event, turn);
     if (layer_) return layer_->on_event(event, turn);
     if (const auto* bytes = std::get_if<Bytes>(&event)) {
       first_bytes_.append(bytes->bytes);
@@ -45,6 +42,37 @@ class Front final : public Flow {
   }
 
  private:
+  /// The caller's standing is not known yet: its first token is being read.
+  void wait_on(const Event& event, Turn& turn) {
+    if (std::holds_alternative<Failed>(event)) {
+      over_ = true;
+      turn.actions.add(Finish{});
+      return;
+    }
+    const bool late = turn.now.monotonic_ns >= waiting_until_ns_;
+    if (!late && life_.services().standing(origin_)->is == Standing::Is::pending)
+      return turn.actions.add(Wake{waiting_until_ns_});
+    waiting_until_ns_ = 0;
+    turn.actions.add(Read{kAgentLeg, true});
+    begin(turn);
+  }
+
+  void begin(Turn& turn) {
+    const Now& now = turn.now;
+    Actions& actions = turn.actions;
+    origin_.principal.token = life_.services().standing(origin_)->token;
+    life_.open_session(now, actions);
+    LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
+    life_.judge(connect, life_.decide(*connect.operation, now),
+                {.statement = "connect " + origin_.destination.to_string()}, now, actions);
+    if (life_.match().target) {
+      layer_ = make_layer(life_.match().target->protocol);
+    } else {
+      detect_deadline_ns_ = now.monotonic_ns + limits::kDetectTimeoutMs * kNanosPerMilli;
+      actions.add(Wake{detect_deadline_ns_});
+    }
+  }
+
   std::unique_ptr<Layer> make_layer(std::string_view protocol) {
     auto found = layers_.find(protocol);
     return found == layers_.end() ? nullptr : found->second(life_);
@@ -82,12 +110,13 @@ class Front final : public Flow {
     turn.actions.add(Finish{});
   }
 
-  const Origin origin_;
+  Origin origin_;  ///< its token is filled in once it is known
   OperationLife life_;
   const Layers& layers_;
   std::unique_ptr<Layer> layer_;
   StreamBuffer first_bytes_;
   int64_t detect_deadline_ns_ = 0;
+  int64_t waiting_until_ns_ = 0;  ///< for the caller's standing; 0: known
   bool over_ = false;
 };
 

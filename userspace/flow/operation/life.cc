@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 #include "sallyport/base/limits.h"
 
 namespace sallyport::flow {
@@ -21,6 +23,7 @@ std::vector<std::string> describe_masks(const model::Obligations& obligations) {
 
 void OperationLife::open_session(const Now& now, Actions& actions) {
   facts_ = services_.facts();
+  standing_ = services_.standing(origin_);
   session_ = services_.make_session_id(now);
   find_target();
   record_opened(now, actions);
@@ -92,6 +95,25 @@ model::Decision OperationLife::decide(const model::Operation& operation, const N
   if (!record_trouble_.empty())
     return {.causes = {
                 {.rule = "record", .text = fmt::format("the session record cannot be written: {}", record_trouble_)}}};
+  if (auto refused = refuse_caller(now)) return std::move(*refused);
+  model::Decision out = decide_by_policy(operation, now);
+  out.expires_wall_ns = no_later_than_standing(out.expires_wall_ns);
+  return out;
+}
+
+/// Who has not proven to be the agent may nothing, whatever policy allows the agent.
+std::optional<model::Decision> OperationLife::refuse_caller(const Now& now) const {
+  const bool ended = standing_->until_wall_ns != 0 && now.wall_ns >= standing_->until_wall_ns;
+  if (standing_->is == Standing::Is::proven && !ended) return std::nullopt;
+  model::Decision out;
+  out.causes.push_back(
+      {.rule = std::string(kTokenMismatch),
+       .text = ended ? fmt::format("its token expired at {}", format_time(standing_->until_wall_ns)) : standing_->why});
+  out.hint = ended ? "whoever renews the token has not done so" : standing_->hint;
+  return out;
+}
+
+model::Decision OperationLife::decide_by_policy(const model::Operation& operation, const Now& now) const {
   if (match_.others.empty() || !std::holds_alternative<model::Connect>(operation.body))
     return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
   // Which Target it is will be said inside: the connection is allowed if it may be for one of them.
@@ -204,7 +226,8 @@ void OperationLife::end(LiveOperation& live, const Now& now, Actions& actions) {
 
 bool OperationLife::refresh() {
   std::shared_ptr<const Facts> latest = services_.facts();
-  if (latest->epoch == facts_->epoch) return false;
+  const auto before = std::exchange(standing_, services_.standing(origin_));
+  if (latest->epoch == facts_->epoch) return before != standing_;
   facts_ = std::move(latest);
   find_target();
   return true;

@@ -10,7 +10,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "flow/operation/limit_leases.h"
@@ -21,6 +23,9 @@
 #include "sallyport/model/session.h"
 
 namespace sallyport::flow {
+
+/// The cause of a refusal whose caller has not proven to be the agent.
+inline constexpr std::string_view kTokenMismatch = "token-mismatch";
 
 enum class Stage : uint8_t { opened, held, released, refused };
 
@@ -107,7 +112,7 @@ class OperationLife {
   /// Forgets one of which there is nothing to tell but its decision.
   void forget(const LiveOperation& live) { live_.erase(live.id); }
 
-  /// Newer facts, if there are any. True when the epoch moved.
+  /// Newer facts and standing of the caller, if there are any. True when either moved.
   bool refresh();
   /// Judges every released operation again; the ones that may no longer run.
   std::vector<LiveOperation*> no_longer_allowed(const Now& now);
@@ -121,6 +126,11 @@ class OperationLife {
   void record_failed(std::string reason) { record_trouble_ = std::move(reason); }
   const std::string& record_trouble() const { return record_trouble_; }
 
+  /// The earlier of `wall_ns` (0: never) and the end of what the caller has proven.
+  int64_t no_later_than_standing(int64_t wall_ns) const {
+    const int64_t until = standing_ ? standing_->until_wall_ns : 0;
+    return until != 0 && (wall_ns == 0 || until < wall_ns) ? until : wall_ns;
+  }
   const Facts& facts() const { return *facts_; }
   const Origin& origin() const { return origin_; }
   Services& services() { return services_; }
@@ -134,6 +144,8 @@ class OperationLife {
 
  private:
   void find_target();
+  std::optional<model::Decision> refuse_caller(const Now& now) const;
+  model::Decision decide_by_policy(const model::Operation& operation, const Now& now) const;
   void record_decision(const LiveOperation& live, bool changed, RecordText text, const Now& now, Actions& actions);
   void record_opened(const Now& now, Actions& actions);
   void admit(LiveOperation& live, const Now& now, Actions& actions);
@@ -143,6 +155,7 @@ class OperationLife {
   Services& services_;
   LimitLeases limits_;
   std::shared_ptr<const Facts> facts_;
+  std::shared_ptr<const Standing> standing_;
   policy::TargetMatch match_;
   policy::TargetSelector selector_;
   std::string target_name_;  ///< once it is known; a flow never changes its Target

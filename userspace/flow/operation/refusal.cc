@@ -32,6 +32,8 @@ Refusal render_refusal(const LiveOperation& live, const Origin& origin) {
     if (!out.detail.empty()) out.detail += "; ";
     out.detail += describe(cause, &cause != &main);
   }
+  if (!origin.principal.workload.empty())
+    out.detail += fmt::format("{}principal: {}", out.detail.empty() ? "" : "; ", model::describe(origin.principal));
   out.hint = decision.hint;
   return out;
 }

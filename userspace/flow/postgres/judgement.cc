@@ -87,7 +87,7 @@ void Conversation::read_facts(Turn& turn) {
   life_.set_limits(in_force_.limits, turn.now);
   transparent_ = in_force_.columns.empty() && in_force_.detect.empty() &&
                  policy.passes_everything(agent, target->name, turn.now.wall_ns);
-  expires_wall_ns_ = judged.expires_wall_ns;
+  expires_wall_ns_ = life_.no_later_than_standing(judged.expires_wall_ns);
   wake_at_expiry(turn);
   detectors_.reset();
   if (in_force_.detect.empty()) return;
