@@ -14,12 +14,13 @@ TEST(Principal, IsNamedByAgentWorkloadTokenAndProcess) {
   EXPECT_EQ(describe(principal), "billing-bot");
   principal.workload = "docker:web";
   EXPECT_EQ(describe(principal), "billing-bot (docker:web)");
-  principal.token = {"corp", "system:serviceaccount:bots:billing-bot", 0};
+  principal.token.issuer = "corp";
+  principal.token.subject = "system:serviceaccount:bots:billing-bot";
   principal.process.pid = 12;
   principal.process.command = "psql";
   EXPECT_EQ(describe(principal), "billing-bot (docker:web, corp/system:serviceaccount:bots:billing-bot, psql[12])");
   principal.process.unknown = "the process has gone";
-  principal.token = {};
+  principal.token.issuer.clear();
   principal.agent.clear();
   EXPECT_EQ(describe(principal), "nobody (docker:web, unknown[12])");
 }
