@@ -7,37 +7,40 @@
 namespace sallyport::model {
 namespace {
 
+using namespace std::string_literals;
+
 TEST(Principal, IsNamedByAgentWorkloadTokenAndProcess) {
   Principal principal;
   EXPECT_EQ(describe(principal), "nobody");
-  principal.agent = "billing-bot";
+  principal.agent = "billing-bot"s;
   EXPECT_EQ(describe(principal), "billing-bot");
-  principal.workload = "docker:web";
+  principal.workload = "docker:web"s;
   EXPECT_EQ(describe(principal), "billing-bot (docker:web)");
-  principal.token = {"corp", "system:serviceaccount:bots:billing-bot", 0};
+  principal.token.issuer = "corp"s;
+  principal.token.subject = "system:serviceaccount:bots:billing-bot"s;
   principal.process.pid = 12;
-  principal.process.command = "psql";
+  principal.process.command = "psql"s;
   EXPECT_EQ(describe(principal), "billing-bot (docker:web, corp/system:serviceaccount:bots:billing-bot, psql[12])");
-  principal.process.unknown = "the process has gone";
-  principal.token = {};
+  principal.process.unknown = "the process has gone"s;
+  principal.token.issuer.clear();
   principal.agent.clear();
   EXPECT_EQ(describe(principal), "nobody (docker:web, unknown[12])");
 }
 
 TEST(Principal, AWorkloadGoesByTheNameThatPeopleKnow) {
   Workload workload;
-  workload.cgroup.path = "/bots";
+  workload.cgroup.path = "/bots"s;
   EXPECT_EQ(name_of(workload), "cgroup:/bots");
   workload.cgroup.kind = WorkloadKind::docker;
   workload.cgroup.container_id = std::string(64, 'a');
   EXPECT_EQ(name_of(workload), "docker:aaaaaaaaaaaa");
-  workload.name = "web";
+  workload.name = "web"s;
   EXPECT_EQ(name_of(workload), "docker:web");
   workload.cgroup.kind = WorkloadKind::kubernetes;
-  workload.cgroup.pod_uid = "0f3c";
+  workload.cgroup.pod_uid = "0f3c"s;
   EXPECT_EQ(name_of(workload), "kubernetes:0f3c");
-  workload.pod = "p";
-  workload.pod_namespace = "n";
+  workload.pod = "p"s;
+  workload.pod_namespace = "n"s;
   EXPECT_EQ(name_of(workload), "kubernetes:n/p");
 }
 

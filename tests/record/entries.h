@@ -17,11 +17,24 @@ inline model::SessionId session_id(uint8_t last) { return make_session_id(kWall,
 inline model::SessionOpened opened_body() {
   model::SessionOpened body;
   body.flow = 77;
-  body.principal = {"billing-bot",
-                    "exec:billing-bot",
-                    4242,
-                    "/sallyport.slice/billing-bot",
-                    {1234, 1000, 1001, 555'666, "psql", "/usr/bin/psql"}};
+  body.principal.agent = "billing-bot";
+  body.principal.workload = "exec:billing-bot";
+  body.principal.cgroup_id = 4242;
+  body.principal.cgroup_path = "/sallyport.slice/billing-bot";
+  body.principal.token = {.issuer = "corp", .subject = "system:serviceaccount:bots:billing-bot"};
+  body.principal.process = {.pid = 1234,
+                            .uid = 1000,
+                            .gid = 1001,
+                            .start_ticks = 555'666,
+                            .command = "psql",
+                            .executable = "/usr/bin/psql",
+                            .executable_device = 2049,
+                            .executable_inode = 4711,
+                            .sha256 = std::string(64, 'a'),
+                            .arguments = {"psql", "-h", "db"},
+                            .directory = "/srv",
+                            .parents = {{.pid = 12, .command = "bash"}, {.pid = 1, .command = "init"}},
+                            .unknown = ""};
   body.source = {model::IpAddress::v4(10, 0, 0, 5), 43'122};
   body.destination = {*model::IpAddress::parse("fd00::1"), 5'432};
   body.target = "invoices-db";

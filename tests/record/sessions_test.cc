@@ -170,8 +170,10 @@ TEST_F(SessionsTest, EntriesSeenTwiceCountOnceAndGapsAreTold) {
 
 constexpr const char* kShown = R"(session    @ID@
 state      closed: agent closed
-agent      billing-bot  exec:billing-bot
-process    pid 1234 uid 1000 gid 1001  psql  /usr/bin/psql
+agent      billing-bot (exec:billing-bot, corp/system:serviceaccount:bots:billing-bot, psql[1234])
+process    pid 1234 uid 1000 gid 1001  /usr/bin/psql  sha256 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  in /srv
+           psql -h db
+           started by bash[12], by init[1]
 cgroup     /sallyport.slice/billing-bot
 target     invoices-db  postgres
 where      10.0.0.5:43122 -> [fd00::1]:5432 on node1
@@ -300,6 +302,8 @@ TEST_F(SessionsTest, Json) {
   EXPECT_EQ(json["state"], "closed");
   EXPECT_EQ(json["agent"], "billing-bot");
   EXPECT_EQ(json["process"]["pid"], 1234);
+  EXPECT_EQ(json["process"]["parents"][1]["command"], "init");
+  EXPECT_EQ(json["subject"], "system:serviceaccount:bots:billing-bot");
   EXPECT_EQ(json["log"][1]["decision"], "allow");
   EXPECT_EQ(json["log"][1]["effects"][0]["columns"], nlohmann::json::array({"email", "id"}));
   EXPECT_EQ(json["log"][1]["effects"][1]["columns"], nlohmann::json::array({"*"}));

@@ -111,7 +111,7 @@ void mask_numbers(std::string& text) {
 
 /// `--token`, `-token`: the next argument is its value.
 bool announces_secret(std::string_view argument) {
-  return argument.size() > 2 && argument[0] == '-' && argument.find('=') == std::string_view::npos &&
+  return argument.size() > 2 && argument[0] == '-' && argument.find_first_of("=:") == std::string_view::npos &&
          names_secret(argument);
 }
 
