@@ -12,6 +12,7 @@ from harness import DSN, agent_document, entitlement_document, target_document
 
 NOBODY_THERE = 5555
 UNLISTED = 5433
+RESERVED = 256 << 10  # limits::kRecordReserveBytes
 
 
 def setUpModule():
@@ -207,12 +208,12 @@ class Failures(unittest.TestCase):
             with filler.open("ab") as file, harness.contextlib.suppress(OSError):
                 while True:
                     os.write(file.fileno(), b"x")
-            client.stdin.write("INSERT INTO shop.notes (body) VALUES ('unrecorded " + "x" * 5000 + "');\n")
+            client.stdin.write("INSERT INTO shop.notes (body) VALUES ('unrecorded " + "x" * RESERVED + "');\n")
             client.stdin.flush()
             out, _ = client.communicate(timeout=180)
-            for _ in range(20):  # another worker's segment may have the rest of a page left
-                fresh = machine.psql("SELECT 1")
-                if fresh.returncode != 0:
+            for _ in range(40):  # another worker's segment has space reserved
+                fresh = machine.psql("SELECT length('" + "x" * (RESERVED // 4) + "')")
+                if fresh.returncode == 2:
                     break
         finally:
             client.kill()

@@ -180,6 +180,9 @@ void run_init(int channel, const std::vector<std::string>& argv, const SavedSign
   sigset_t all;
   sigfillset(&all);
   const int signals = ::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+  // The command runs under the same uid: it shall not trace this process, not even in its first moment.
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  ::prctl(PR_SET_NAME, "sallyport-init", 0, 0, 0);
   // Before there is a command: one that already runs must get what is sent to the parent outside, and not be killed.
   send_message(channel, {Message::Kind::started, 0});
   const pid_t command = signals < 0 ? -1 : ::fork();
@@ -188,9 +191,6 @@ void run_init(int channel, const std::vector<std::string>& argv, const SavedSign
     ::_exit(kExitFailed);
   }
   if (command == 0) become_command(argv, saved);
-  // The command runs under the same uid: it shall not trace this process.
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  ::prctl(PR_SET_NAME, "sallyport-init", 0, 0, 0);
   Init(channel, command, signals).run();
 }
 
