@@ -255,6 +255,12 @@ void ModelServer::run_lookup(const Portal& portal) {
           R"("definer":false,"language":"sql","library":null,"settings":null,"parameters":null,"defaults":null,)"
           R"("definition":false,"source":"{}","parts":null,"types":null}})",
           i + 1, functions[i], found->second));
+  const std::vector<std::string> behind = array_elements(portal.lookup[10]);
+  for (size_t i = 0; i < behind.size(); ++i)
+    if (behind[i] == "pg_event_trigger")  // there are none
+      row(fmt::format(R"({{"q":"b","i":{},"triggers":null,"code":null,"unasked":null,"cascades":null,)"
+                      R"("definition":null,"foreign":null,"options":null}})",
+                      i + 1));
   for (const std::string& oid : array_elements(portal.lookup[4]))
     row(fmt::format(R"({{"q":"o","oid":"{}","schema":"pg_catalog","name":"lower"}})", oid));
   row(fmt::format(R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3"}})",
