@@ -135,11 +135,14 @@ TEST_F(LogTest, SpaceThatIsReservedIsTheEnd) {
   torn[begin_of(2)] = '\0';
   EXPECT_EQ(read(torn), (Sequences{0, 1}));
   EXPECT_TRUE(reports_.drops.empty());
-  // Amid entries it is damage like any other.
+  // Amid entries it is damage like any other, and before them.
   torn = memory_.segments[0];
   torn[begin_of(1)] = '\0';
   EXPECT_EQ(read(torn), (Sequences{0, 2}));
   EXPECT_EQ(reports_.dropped_bytes(), ends_[1] - begin_of(1));
+  torn = memory_.segments[0];
+  torn[0] = '\0';
+  EXPECT_EQ(read(torn), (Sequences{0, 1, 2}));
 }
 
 TEST_F(LogTest, BytesThatAreMissingCostWhatTheyWereOf) {

@@ -35,12 +35,14 @@ Result<std::string_view> LogReader::view(uint64_t offset, size_t size) {
 Result<std::optional<RunTag>> LogReader::begin() {
   auto head = view(0, kSegmentHeaderBytes + kEntryHeaderBytes);
   if (!head) return std::unexpected(head.error());
-  if (head->size() < kSegmentHeaderBytes || head->front() == '\0') return std::optional<RunTag>();
+  if (head->size() < kSegmentHeaderBytes) return std::optional<RunTag>();
   if (auto header = read_segment_header(*head)) {
     tag_ = header->tag;
   } else if (auto first = read_entry_header(head->substr(kSegmentHeaderBytes))) {
     report(0, kSegmentHeaderBytes, "segment header");
     tag_ = first->tag;  // the first entry knows it too
+  } else if (head->front() == '\0') {
+    return std::optional<RunTag>();  // reserved, and not written yet
   } else {
     auto rest = view(0, kWindowBytes);
     report(0, rest ? rest->size() : head->size(), "not a segment, or of a version that is not known");
