@@ -126,13 +126,14 @@ std::string copy_of(std::string_view options, std::string_view what = "t (a)") {
   const auto analysis = offline("COPY " + std::string(what) + " TO STDOUT " + std::string(options));
   const CopyOut& copy = *analysis.statements.at(0).copy_out;
   if (!copy.obscure.empty()) return std::string(copy.obscure);
-  std::string out = copy.format == CopyOut::Format::text  ? "text"
-                    : copy.format == CopyOut::Format::csv ? "csv"
-                                                          : "binary";
-  out.append(1, ' ').append(1, copy.delimiter);
-  if (copy.format == CopyOut::Format::csv) out.append(1, ' ').append(1, copy.quote).append(1, copy.escape);
-  out += " null=" + copy.null;
-  if (copy.header) out += " header";
+  std::string out = copy.layout.format == model::CopyLayout::Format::text  ? "text"
+                    : copy.layout.format == model::CopyLayout::Format::csv ? "csv"
+                                                                           : "binary";
+  out.append(1, ' ').append(1, copy.layout.delimiter);
+  if (copy.layout.format == model::CopyLayout::Format::csv)
+    out.append(1, ' ').append(1, copy.layout.quote).append(1, copy.layout.escape);
+  out += " null=" + copy.layout.null;
+  if (copy.layout.header) out += " header";
   if (copy.force_quote_all) out += " force=*";
   for (const std::string& name : copy.force_quote) out += " force=" + name;
   if (!copy.encoding.empty()) out += " encoding=" + copy.encoding;
@@ -186,10 +187,10 @@ TEST(Flags, CopyExplainAndNames) {
   EXPECT_EQ(offline("COPY t TO '/f'").statements[0].copy, Statement::Copy::none);
   for (std::string_view text : {"COPY t TO STDOUT", "COPY t TO STDOUT (FORMAT csv)", "COPY t TO STDOUT CSV",
                                 "COPY t TO STDOUT (FORMAT text, DELIMITER ';')"})
-    EXPECT_NE(offline(text).statements[0].copy_out->format, CopyOut::Format::binary) << text;
+    EXPECT_NE(offline(text).statements[0].copy_out->layout.format, model::CopyLayout::Format::binary) << text;
   for (std::string_view text : {"COPY BINARY t TO STDOUT", "COPY t TO STDOUT (FORMAT binary)",
                                 "COPY t TO STDOUT WITH BINARY", "COPY t TO STDOUT (FORMAT 'binary')"})
-    EXPECT_EQ(offline(text).statements[0].copy_out->format, CopyOut::Format::binary) << text;
+    EXPECT_EQ(offline(text).statements[0].copy_out->layout.format, model::CopyLayout::Format::binary) << text;
   EXPECT_TRUE(offline("EXPLAIN DELETE FROM t").statements[0].explain_only);
   EXPECT_FALSE(offline("EXPLAIN (ANALYZE) DELETE FROM t").statements[0].explain_only);
   EXPECT_TRUE(offline("EXPLAIN (ANALYZE off) DELETE FROM t").statements[0].explain_only);

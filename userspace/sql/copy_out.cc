@@ -13,6 +13,8 @@
 namespace sallyport::sql {
 namespace {
 
+using model::CopyLayout;
+
 constexpr std::string_view kOdd = "an option of it is not understood";
 
 /// As defGetString reads it, as far as it makes sense here.
@@ -56,21 +58,21 @@ bool read_option(const DefElem* option, CopyOut& out, Given& given) {
   const std::string_view name = pg::view(option->defname);
   if (name == "format") {
     const std::string_view format = pg::text_of(option->arg);
-    out.format = format == "csv"      ? CopyOut::Format::csv
-                 : format == "binary" ? CopyOut::Format::binary
-                                      : CopyOut::Format::text;
+    out.layout.format = format == "csv"      ? CopyLayout::Format::csv
+                        : format == "binary" ? CopyLayout::Format::binary
+                                             : CopyLayout::Format::text;
     return format == "text" || format == "csv" || format == "binary";
   }
-  if (name == "delimiter") return given.delimiter = set_byte(option, out.delimiter);
-  if (name == "quote") return given.quote = set_byte(option, out.quote);
-  if (name == "escape") return given.escape = set_byte(option, out.escape);
-  if (name == "header") return set_header(option, out.header);
+  if (name == "delimiter") return given.delimiter = set_byte(option, out.layout.delimiter);
+  if (name == "quote") return given.quote = set_byte(option, out.layout.quote);
+  if (name == "escape") return given.escape = set_byte(option, out.layout.escape);
+  if (name == "header") return set_header(option, out.layout.header);
   if (name == "freeze" || name == "force_not_null" || name == "force_null") return true;  // of COPY FROM
   if (name == "null" || name == "encoding") {
     auto text = option_text(option);
     if (!text) return false;
     given.null |= name == "null";
-    (name == "null" ? out.null : out.encoding) = std::move(*text);
+    (name == "null" ? out.layout.null : out.encoding) = std::move(*text);
     return true;
   }
   if (name != "force_quote") return false;
@@ -115,18 +117,20 @@ std::shared_ptr<const CopyOut> read_copy_out(const CopyStmt* copy, std::string_v
     const auto* option = pg::as<DefElem>(node);
     if (option == nullptr || !read_option(option, *out, given)) out->obscure = kOdd;
   }
-  if (out->format == CopyOut::Format::csv) {
-    if (!given.delimiter) out->delimiter = ',';
-    if (!given.null) out->null.clear();
-    if (!given.escape) out->escape = out->quote;
+  if (out->layout.format == CopyLayout::Format::csv) {
+    if (!given.delimiter) out->layout.delimiter = ',';
+    if (!given.null) out->layout.null.clear();
+    if (!given.escape) out->layout.escape = out->layout.quote;
   }
-  const bool odd_null = out->null.find_first_of("\r\n") != std::string::npos ||
-                        out->null.find(out->delimiter) != std::string::npos ||
-                        (out->format == CopyOut::Format::csv && out->null.find(out->quote) != std::string::npos);
+  const bool odd_null =
+      out->layout.null.find_first_of("\r\n") != std::string::npos ||
+      out->layout.null.find(out->layout.delimiter) != std::string::npos ||
+      (out->layout.format == CopyLayout::Format::csv && out->layout.null.find(out->layout.quote) != std::string::npos);
   const bool odd_delimiter =
-      out->format == CopyOut::Format::csv
-          ? out->delimiter == out->quote
-          : std::string_view("\\.abcdefghijklmnopqrstuvwxyz0123456789").find(out->delimiter) != std::string_view::npos;
+      out->layout.format == CopyLayout::Format::csv
+          ? out->layout.delimiter == out->layout.quote
+          : std::string_view("\\.abcdefghijklmnopqrstuvwxyz0123456789").find(out->layout.delimiter) !=
+                std::string_view::npos;
   if (odd_null || odd_delimiter) out->obscure = kOdd;
   if (copy->query != nullptr)
     out->query = bracketed(text, standard_strings);

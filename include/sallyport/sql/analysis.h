@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "sallyport/model/copy.h"
 #include "sallyport/model/effect.h"
 #include "sallyport/sql/catalogue.h"
 
@@ -56,13 +57,7 @@ struct Output {
 
 /// COPY … TO STDOUT as it was asked for, defaults filled in (PostgreSQL: COPY; ProcessCopyOptions).
 struct CopyOut {
-  enum class Format : uint8_t { text, csv, binary };
-  Format format = Format::text;
-  char delimiter = '\t';
-  char quote = '"';   ///< csv
-  char escape = '"';  ///< csv
-  std::string null = "\\N";
-  bool header = false;
+  model::CopyLayout layout;
   bool force_quote_all = false;
   std::vector<std::string> force_quote;  ///< names of columns
   std::string encoding;                  ///< as written; empty: the client_encoding

@@ -11,23 +11,6 @@
 #include "sallyport/protocol/postgres/frame.h"
 
 namespace sallyport::flow {
-namespace {
-
-postgres::CopyLayout layout_of(const sql::CopyOut& copy) {
-  using From = sql::CopyOut::Format;
-  using To = postgres::CopyLayout::Format;
-  return {.format = copy.format == From::binary ? To::binary
-                    : copy.format == From::csv  ? To::csv
-                                                : To::text,
-          .delimiter = copy.delimiter,
-          .quote = copy.quote,
-          .escape = copy.escape,
-          .null = copy.null,
-          .header = copy.header};
-}
-
-}  // namespace
-
 std::optional<std::string> recorded_value(const postgres::Value& value, bool text) {
   if (!value) return std::nullopt;
   if (text && is_valid_utf8(*value)) return std::string(value->substr(0, limits::kRecordParameterBytesMax));
@@ -36,7 +19,7 @@ std::optional<std::string> recorded_value(const postgres::Value& value, bool tex
 
 CopyMasking::CopyMasking(const sql::CopyOut& copy, const std::vector<std::string>& names,
                          std::shared_ptr<const RowMasking> masking)
-    : reader_(layout_of(copy)), force_quote_(names.size(), copy.force_quote_all), masking_(std::move(masking)) {
+    : reader_(copy.layout), force_quote_(names.size(), copy.force_quote_all), masking_(std::move(masking)) {
   for (const std::string& name : copy.force_quote) {
     const auto found = std::ranges::find(names, name);
     if (found != names.end()) force_quote_[static_cast<size_t>(found - names.begin())] = true;

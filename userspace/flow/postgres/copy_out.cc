@@ -51,9 +51,9 @@ std::string_view Conversation::copy_trouble(const sql::Analysis& analysis, const
   const std::string_view encoding = found == connection_.parameters.end() ? std::string_view("UTF8") : found->second;
   if (!copy.encoding.empty() && bare_name(copy.encoding) != bare_name(encoding))
     return "its encoding is not that of the connection";
-  if (copy.format != sql::CopyOut::Format::binary && embeds_ascii(encoding))
+  if (copy.layout.format != CopyLayout::Format::binary && embeds_ascii(encoding))
     return "it cannot be read in this client_encoding; SET client_encoding TO 'UTF8'";
-  if (!utf8_ && !(is_ascii(copy.null) && is_ascii(copy.query)))
+  if (!utf8_ && !(is_ascii(copy.layout.null) && is_ascii(copy.query)))
     return "it has names or a NULL text that are not ASCII; SET client_encoding TO 'UTF8'";
   return {};
 }
@@ -123,7 +123,7 @@ std::shared_ptr<const RowMasking> Conversation::mask_for_copy(const Running& run
   if (running.statement >= judged.copies.size() || !judged.copies[running.statement]) return nullptr;
   const sql::Statement& statement = judged.analysis->statements[running.statement];
   std::vector<Field> fields = judged.copies[running.statement]->fields;
-  const bool binary = statement.copy_out->format == sql::CopyOut::Format::binary;
+  const bool binary = statement.copy_out->layout.format == CopyLayout::Format::binary;
   for (Field& field : fields) field.format = binary ? kBinaryFormat : kTextFormat;
   return std::make_shared<RowMasking>(*running.obligations, fields, statement, life_.facts().masker, running.detectors);
 }
@@ -142,7 +142,7 @@ bool Conversation::plan_copy(Running& running) const {
   auto masking = mask_for_copy(running);
   const auto& shape = masking ? running.judged->copies[running.statement] : nullptr;
   const bool fits = masking && statement->copy_out->obscure.empty() && shape->fields.size() == running.copy_columns &&
-                    (statement->copy_out->format == sql::CopyOut::Format::binary) == running.copy_binary;
+                    (statement->copy_out->layout.format == CopyLayout::Format::binary) == running.copy_binary;
   if (!fits) return running.copy.reset(), !must;
   if (!running.copy && !masking->touches() && obligations.record_rows_max == 0) return true;
   running.rows.columns = shape->columns;

@@ -15,20 +15,12 @@
 #include <vector>
 
 #include "sallyport/base/result.h"
+#include "sallyport/model/copy.h"
 #include "sallyport/protocol/postgres/messages.h"
 
 namespace sallyport::postgres {
 
-/// What the options of a COPY make of it.
-struct CopyLayout {
-  enum class Format : uint8_t { text, csv, binary };
-  Format format = Format::text;
-  char delimiter = '\t';
-  char quote = '"';   ///< csv
-  char escape = '"';  ///< csv
-  std::string null = "\\N";
-  bool header = false;  ///< the first row names the columns
-};
+using model::CopyLayout;
 
 /// Borrows from the row.
 struct CopyField {
