@@ -149,7 +149,13 @@ class FileStore final : public SegmentStore {
     }
     void* map = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), static_cast<off_t>(from));
     if (map == MAP_FAILED) return fail_file(fmt::format("map record segment `{}`", path_));
-    ::madvise(map, length, MADV_POPULATE_WRITE);  // Linux 5.14; else a page fault each 4 KiB
+    // Where a page cannot be had after all (a copy-on-write disk that is full), a store into it would end the daemon.
+    // Linux 5.14; before, each page is had when it is first stored into.
+    if (::madvise(map, length, MADV_POPULATE_WRITE) != 0 && errno != EINVAL) {
+      auto failed = fail_file(fmt::format("have pages of record segment `{}`", path_));
+      ::munmap(map, length);
+      return failed;
+    }
     map_ = static_cast<char*>(map);
     mapped_from_ = from;
     mapped_bytes_ = length;
@@ -164,8 +170,7 @@ class FileStore final : public SegmentStore {
 
   /// Leaves the file as long as what stands in it. Should that fail, readers take the zeros for its end.
   void give_up() {
-    if (fd_) [[maybe_unused]]
-      const auto cut = truncate(size_);
+    if (fd_) (void)truncate(size_);
     fd_.reset();
     size_ = 0;
   }
