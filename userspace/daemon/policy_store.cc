@@ -94,7 +94,7 @@ Result<> PolicyStore::reload() {
     auto sources = read_policy_directory(directory_);
     if (!sources) return std::unexpected(sources.error());
     auto loaded = policy::load(
-        *sources, {.wall_ns = read_clocks().wall_ns, .epoch = epoch_ + 1, .check_pattern = mask::check_pattern});
+        *sources, {.wall_ns = read_clocks().wall_ns, .epoch = next_epoch(), .check_pattern = mask::check_pattern});
     if (!loaded) {
       const policy::Diagnostic& first = loaded.error().front();
       return fail(fmt::format("{} ({} findings in all)", first.to_string(), loaded.error().size()),
@@ -106,6 +106,7 @@ Result<> PolicyStore::reload() {
     if (auto set = names_->set_names(loaded->policy->host_names()); !set) return std::unexpected(set.error());
     // The first policy is useless before its names are known; later ones keep the addresses they share.
     names_->wait_resolved(facts() ? 0 : 3'000);
+    std::lock_guard alone(publish_mutex_);
     publish(loaded->policy, *masker);
     return {};
   };
@@ -131,6 +132,11 @@ void PolicyStore::poll() {
 std::shared_ptr<const flow::Facts> PolicyStore::facts() const {
   std::lock_guard lock(mutex_);
   return facts_;
+}
+
+uint64_t PolicyStore::next_epoch() const {
+  std::lock_guard lock(mutex_);
+  return epoch_ + 1;
 }
 
 std::string PolicyStore::last_error() const {
@@ -161,6 +167,7 @@ void PolicyStore::publish(std::shared_ptr<const policy::Policy> policy, std::sha
 
 /// Names resolve to other addresses: the same policy, new facts.
 void PolicyStore::on_addresses() {
+  std::lock_guard alone(publish_mutex_);
   const auto current = facts();
   if (current) publish(current->policy, current->masker);
 }

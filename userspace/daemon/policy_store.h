@@ -20,7 +20,7 @@ Result<std::vector<policy::Source>> read_policy_directory(const std::string& dir
 
 class PolicyStore {
  public:
-  /// `changed` is called after new facts are in place, from whichever thread brought them.
+  /// `changed` is called after new facts are in place, from whichever thread brought them, never from two at once.
   PolicyStore(std::string directory, std::function<void()> changed);
 
   /// Reads and checks the directory. On an error the running policy stays, and last_error() says why.
@@ -34,12 +34,16 @@ class PolicyStore {
   const std::string& directory() const { return directory_; }
 
  private:
+  uint64_t next_epoch() const;
   void publish(std::shared_ptr<const policy::Policy> policy, std::shared_ptr<const mask::Masker> masker);
   void on_addresses();
   policy::HostAddresses addresses() const;
 
   const std::string directory_;
   const std::function<void()> changed_;
+  /// From reading what is in force to telling what is now: else an address that changes while a policy is replaced
+  /// could bring the replaced one back.
+  std::mutex publish_mutex_;
   mutable std::mutex mutex_;  ///< of what follows
   std::shared_ptr<const flow::Facts> facts_;
   std::string last_error_;
