@@ -88,6 +88,30 @@ TEST(Lookup, FactsOfABatchAreRenewedAmidIt) {
   EXPECT_EQ(session.server.lookups, 2);
 }
 
+TEST(Lookup, ATransactionThatKeepsItsSnapshotIsBelievedForASecond) {
+  World world(policy_text(reading_customers()));
+  Session session(world);
+  session.server.frozen = true;
+  session.query("select item from orders");
+  session.query("begin");
+  world.pass_ms(limits::kCatalogueFactMaxAgeMs - 1);
+  EXPECT_EQ(session.query("select email from customers").find("E("), std::string::npos);
+  world.pass_ms(2);
+  EXPECT_EQ(session.query("select item from orders"), "E(42501) Z(E)");
+  session.query("rollback");
+  EXPECT_EQ(session.query("select item from orders"), kRows) << "in a transaction of its own";
+}
+
+TEST(Lookup, ABatchThatKeepsItsSnapshotIsBelievedForASecond) {
+  World world(policy_text(reading_customers()));
+  Session session(world);
+  session.server.frozen = true;
+  session.send(Messages().parse("", "begin").bind("", "").execute("").flush());
+  session.settle();
+  world.pass_ms(limits::kCatalogueFactMaxAgeMs + 1);
+  EXPECT_NE(session.say(Messages().parse("", "select item from orders").sync()).find("E(42501)"), std::string::npos);
+}
+
 TEST(Lookup, WaitsForAQuietLine) {
   World world(policy_text(reading_customers()));
   Session session(world);

@@ -264,8 +264,8 @@ void ModelServer::run_lookup(const Portal& portal) {
   for (const std::string& oid : array_elements(portal.lookup[4]))
     row(fmt::format(R"({{"q":"o","oid":"{}","schema":"pg_catalog","name":"lower"}})", oid));
   row(fmt::format(
-      R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3","snapshot":{2}}})",
-      search_path_schema, temporary_objects, snapshot.empty() ? "null" : fmt::format("\"{}\"", snapshot)));
+      R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3","frozen":{3},"snapshot":{2}}})",
+      search_path_schema, temporary_objects, snapshot.empty() ? "null" : fmt::format("\"{}\"", snapshot), frozen));
   append_command_complete(held_, "SELECT 1");
 }
 

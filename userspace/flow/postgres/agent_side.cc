@@ -323,6 +323,7 @@ void Conversation::forward(const Frame& frame, Kind kind, Ticket&& ticket, Turn&
 
 bool Conversation::push(Kind kind, Ticket&& ticket, Turn& turn) {
   const bool swallow = ticket.role == Ticket::Role::lookup || ticket.role == Ticket::Role::describe;
+  if (queue_.empty() && !in_transaction()) transaction_began_ns_ = turn.now.monotonic_ns;
   const uint64_t id = first_ticket_ + tickets_.size();
   const Pushed pushed = queue_.push(kind, id, swallow);
   if (pushed == Pushed::full) violation("more messages in flight than are allowed", turn);

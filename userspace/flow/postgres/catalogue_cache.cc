@@ -17,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kLookupName = "sallyport look-up";
+constexpr int64_t kFactMaxAgeNs = limits::kCatalogueFactMaxAgeMs * kNanosPerMilli;
 
 /// A text[] literal; elements quoted, so that any name is data.
 template <class Range, class Get>
@@ -242,7 +243,7 @@ const std::string* CatalogueCache::function_name(uint32_t oid) const {
 }
 
 bool CatalogueCache::too_old(const Now& now) const {
-  return !empty_ && now.monotonic_ns - oldest_monotonic_ns_ > limits::kCatalogueFactMaxAgeMs * kNanosPerMilli;
+  return !empty_ && now.monotonic_ns - oldest_monotonic_ns_ > kFactMaxAgeNs;
 }
 
 bool CatalogueCache::expire(const SharedCatalogue* shared, const Now& now) {
@@ -275,7 +276,7 @@ void CatalogueCache::drop_facts() {
 
 bool CatalogueCache::may_share(const SharedCatalogue& shared, const Now& now) const {
   // Times are those of loop turns: what came in one may have happened a little after its time.
-  const int64_t after_own_ns = moved_ns_ == 0 ? 0 : moved_ns_ + limits::kCatalogueFactMaxAgeMs * kNanosPerMilli;
+  const int64_t after_own_ns = moved_ns_ == 0 ? 0 : moved_ns_ + kFactMaxAgeNs;
   return session_.known && !session_.temporary && shared.valid(now) && shared.validated_ns > after_own_ns &&
          shared.generation == session_.generation && shared.server == session_.server;
 }
@@ -391,6 +392,7 @@ bool CatalogueCache::add_row(std::string_view text) {
       incoming_session_.path = {text_or_empty(object.at("schema")), object.at("path").get<std::vector<std::string>>()};
       incoming_session_.temporary = object.at("temp").get<bool>();
       incoming_session_.server = object.at("server").get<std::string>();
+      incoming_session_.frozen = object.at("frozen").get<bool>();
       incoming_session_.snapshot = text_or_empty(object.at("snapshot"));
       incoming_session_.known = true;
     }
@@ -411,8 +413,14 @@ bool CatalogueCache::renew(int64_t asked_monotonic_ns) {
   return true;
 }
 
-bool CatalogueCache::finish(int64_t asked_monotonic_ns, const Now& now) {
-  if (request_.empty()) return renew(asked_monotonic_ns);
+CatalogueCache::Answered CatalogueCache::finish(const Asked& asked, const Now& now) {
+  if (request_.empty()) return renew(asked.monotonic_ns) ? Answered::holds : Answered::moved;
+  // The server resolves names by the definitions of now, whatever snapshot a transaction keeps.
+  const bool old = incoming_session_.frozen && asked.transaction_monotonic_ns != 0;
+  if (old && now.monotonic_ns - asked.transaction_monotonic_ns > kFactMaxAgeNs) {
+    session_ = std::move(incoming_session_);
+    return Answered::outdated;
+  }
   for (const sql::RelationName& name : request_.facts.relations)
     if (!incoming_.relations.contains(name)) {
       auto absent = std::make_shared<sql::RelationFact>();
@@ -438,9 +446,10 @@ bool CatalogueCache::finish(int64_t asked_monotonic_ns, const Now& now) {
     oldest_monotonic_ns_ = now.monotonic_ns;
     snapshot_ = session_.snapshot;
   }
+  if (old) oldest_monotonic_ns_ = std::min(oldest_monotonic_ns_, asked.transaction_monotonic_ns);
   empty_ = false;
   own_ = true;
-  return true;
+  return Answered::holds;
 }
 
 void CatalogueCache::fail() {

@@ -74,9 +74,18 @@ class CatalogueCache {
   /// One DataRow. False: not what was asked for; the whole answer is then thrown away.
   bool add_row(const postgres::DataRow& row);
   bool add_row(std::string_view text);
-  /// The answer is complete: what was asked for and did not come does not exist. An empty request asked whether what is
-  /// held still holds, at `asked_monotonic_ns`; false: it does not, and nothing is held any more.
-  bool finish(int64_t asked_monotonic_ns, const Now& now);
+  /// When an answer was asked for, and when the transaction began that it was asked in (0: in one of its own).
+  struct Asked {
+    int64_t monotonic_ns = 0;
+    int64_t transaction_monotonic_ns = 0;
+  };
+  enum class Answered : uint8_t {
+    holds,     ///< the facts are here
+    moved,     ///< an empty request asked whether what is held still holds: it does not, and is gone
+    outdated,  ///< the transaction sees the catalogues as they were too long ago
+  };
+  /// The answer is complete: what was asked for and did not come does not exist.
+  Answered finish(const Asked& asked, const Now& now);
   /// The answer failed: facts stay unknown. What was asked for is kept as "not to be had" until the
   /// next invalidate() or expire(), so that nobody asks again in a loop.
   void fail();
@@ -93,6 +102,7 @@ class CatalogueCache {
     SearchPath path;
     std::string server;
     bool temporary = true;    ///< it has, or had, temporary objects
+    bool frozen = false;      ///< within a transaction it sees the catalogues as of the first statement
     std::string snapshot;     ///< of the server, when it said so; empty: tells nothing
     uint64_t generation = 0;  ///< of what is shared, when it said so
   };

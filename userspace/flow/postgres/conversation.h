@@ -82,6 +82,7 @@ class Conversation {
     std::shared_ptr<Judged> judged;
     int fact_rounds = 0;
     bool facts_given_up = false;
+    bool facts_outdated = false;     ///< that is why: the transaction's snapshot is too old
     bool copies_given_up = false;    ///< the columns of its COPYs will not be known
     std::optional<ErrorText> error;  ///< of the server, to what was asked about them
   };
@@ -143,6 +144,7 @@ class Conversation {
   std::shared_ptr<const SharedCatalogue> shared_catalogue(Turn& turn);
   bool renew_facts(Turn& turn);
   bool can_ask() const;
+  bool in_transaction() const { return batch_open_ || connection_.status != postgres::TransactionStatus::idle; }
 
   // server_side.cc
   void pump_server(Turn& turn);
@@ -228,7 +230,8 @@ class Conversation {
   postgres::PassThrough server_rest_;
   bool server_rest_relayed_ = false;
   bool lookup_failed_ = false;
-  int64_t asked_monotonic_ns_ = 0;    ///< when the question in flight was
+  CatalogueCache::Asked asked_;       ///< the question in flight
+  int64_t transaction_began_ns_ = 0;  ///< monotonic: the one that is open, or the next message's, not before this
   std::optional<size_t> describing_;  ///< the statement of the front's that the question in flight is about
   bool agent_reading_ = true;
   int64_t expires_wall_ns_ = 0;  ///< the connection's decision must be taken again then

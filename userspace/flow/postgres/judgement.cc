@@ -258,7 +258,11 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
     auto result = sql::analyse(text, settings, catalogue_.view(), names_);
     if (auto* missing = std::get_if<sql::Missing>(&result)) {
       if (front_->facts_given_up || front_->fact_rounds >= limits::kFactRoundsMax || catalogue_.failed_for(*missing))
-        return unknown_analysis("the names in it could not be looked up", text.size());
+        return unknown_analysis(
+            front_->facts_outdated
+                ? "the names in it cannot be looked up: this transaction sees the catalogues as they were when it began"
+                : "the names in it could not be looked up",
+            text.size());
       ++front_->fact_rounds;
       if (!get_facts({.facts = *missing}, turn)) return nullptr;
       continue;
@@ -333,6 +337,7 @@ void Conversation::start_lookup(LookupRequest request, uint64_t generation, Turn
 void Conversation::ask(std::initializer_list<postgres::InFlight::Kind> kinds, std::string messages, Turn& turn) {
   using Kind = postgres::InFlight::Kind;
   const bool in_batch = batch_open_;
+  asked_ = {turn.now.monotonic_ns, in_transaction() ? transaction_began_ns_ : 0};
   for (Kind kind : kinds) push(kind, {.role = Ticket::Role::lookup}, turn);
   if (in_batch) {
     postgres::append_flush(messages);
@@ -343,7 +348,6 @@ void Conversation::ask(std::initializer_list<postgres::InFlight::Kind> kinds, st
   batch_open_ = in_batch;
   unanswered_since_flush_ = false;
   lookup_failed_ = false;
-  asked_monotonic_ns_ = turn.now.monotonic_ns;
   blocked_ = Blocked::lookup;
   turn.actions.send(connection_.upstream) += messages;
 }

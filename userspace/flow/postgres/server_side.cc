@@ -433,10 +433,12 @@ void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Tu
   blocked_ = Blocked::no;
   if (std::exchange(describing_, std::nullopt)) return broken_batch ? end_described(turn) : void();
   const bool renewal = catalogue_.asked().empty();
-  const bool holds = !lookup_failed_ && catalogue_.finish(asked_monotonic_ns_, turn.now);
+  using Answered = CatalogueCache::Answered;
+  const Answered answered = lookup_failed_ ? Answered::moved : catalogue_.finish(asked_, turn.now);
   if (lookup_failed_) catalogue_.fail();
-  if (!holds && renewal) names_.meaning = ++meaning_;
-  if (!lookup_failed_ && !renewal && catalogue_id_)
+  if (answered == Answered::outdated && front_) front_->facts_given_up = front_->facts_outdated = true;
+  if (answered == Answered::moved && renewal) names_.meaning = ++meaning_;
+  if (answered == Answered::holds && !renewal && catalogue_id_)
     life_.services().want_shared(*catalogue_id_, catalogue_.path(), catalogue_.asked().facts);
   if (!broken_batch) return;
   // The server now skips to the agent's Sync, as it would after an error of the agent's own.
