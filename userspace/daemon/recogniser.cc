@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "sallyport/base/clock.h"
 #include "sallyport/base/limits.h"
@@ -21,6 +22,9 @@ using model::WorkloadKind;
 
 /// A container's first process joins its cgroup before its network namespace: looked at again after 1, 2, 4 … ms.
 constexpr int kLooksMax = 12;
+
+/// After poll() failed: what it lacks (memory, say) may be there then.
+constexpr int64_t kPollRestNs = 1'000 * kNanosPerMilli;
 
 bool is_below(std::string_view path, std::string_view ancestor) {
   return path == ancestor || (path.starts_with(ancestor) && path.size() > ancestor.size() &&
@@ -79,11 +83,13 @@ void Recogniser::run() {
     if (!due_.empty())
       timeout_ms = static_cast<int>(
           std::clamp<int64_t>((due_.begin()->first - read_clocks().monotonic_ns) / kNanosPerMilli + 1, 0, 10'000));
-    if (poll(waiting, 2, timeout_ms) < 0 && errno != EINTR) {
-      spdlog::error("watching cgroups: {}", fail_errno("poll").error().what);
-      return;
-    }
     bool all = false;
+    if (poll(waiting, 2, timeout_ms) < 0 && errno != EINTR) {
+      // Without this thread no cgroup would be enrolled any more, and none forgotten.
+      spdlog::error("watching cgroups: {}; going on in a second", fail_errno("poll").error().what);
+      std::this_thread::sleep_for(std::chrono::nanoseconds(kPollRestNs));
+      all = true;
+    }
     for (const kernel::CgroupEvent& event : watch_.read()) {
       switch (event.kind) {
         case kernel::CgroupEvent::Kind::appeared:
