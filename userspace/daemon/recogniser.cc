@@ -57,7 +57,10 @@ Recogniser::~Recogniser() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Recogniser::policy_changed() { (void)eventfd_write(wake_.get(), 1); }
+void Recogniser::policy_changed() {
+  policy_changed_ = true;
+  (void)eventfd_write(wake_.get(), 1);
+}
 
 /// Tripwires of the configuration, and no others.
 Result<> Recogniser::govern() {
@@ -107,8 +110,10 @@ void Recogniser::run() {
           break;
       }
     }
-    eventfd_t changes = 0;
-    if (all || eventfd_read(wake_.get(), &changes) == 0) look_at_all();
+    eventfd_t wakes = 0;
+    (void)eventfd_read(wake_.get(), &wakes);
+    if (policy_changed_.exchange(false) || all) look_at_all();
+    take_answers();
     settle_due();
   }
 }
@@ -151,6 +156,7 @@ void Recogniser::look(const std::string& path) {
   }
   if (!trouble.empty()) say(path, *known, trouble);
   if (known->facts.cgroup.identity != path) return learn(known->facts);
+  sockets_.ask(known->facts);
   judge(path, *known);
   const bool is_pod = known->facts.cgroup.kind == WorkloadKind::kubernetes;
   if (known->facts.cgroup.inner && (!known->enrolled || is_pod)) look_below(path);
@@ -181,6 +187,32 @@ void Recogniser::learn(const model::Workload& container) {
   if (pod->second.enrolled) {
     pod->second.looks = 0;
     settle(pod->first);
+  }
+}
+
+/// A runtime answered at its socket; on that thread.
+void Recogniser::take_later(edges::RuntimeAnswer answer) {
+  {
+    std::lock_guard lock(mutex_);
+    answers_.push_back(std::move(answer));
+  }
+  (void)eventfd_write(wake_.get(), 1);
+}
+
+void Recogniser::take_answers() {
+  std::vector<edges::RuntimeAnswer> answers;
+  {
+    std::lock_guard lock(mutex_);
+    answers.swap(answers_);
+  }
+  for (const edges::RuntimeAnswer& answer : answers) {
+    const auto found = known_.find(answer.cgroup_path);
+    if (found == known_.end()) continue;
+    {
+      std::lock_guard lock(mutex_);
+      answer.add_to(found->second.facts);
+    }
+    judge(found->first, found->second);
   }
 }
 
@@ -244,6 +276,7 @@ void Recogniser::settle_due() {
 
 void Recogniser::forget(const std::string& path) {
   watch_.forget(path);
+  sockets_.forget(path);
   const auto found = known_.find(path);
   if (found == known_.end()) return;
   if (found->second.enrolled) {
