@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From mkdir of a cgroup to enforced, with the real daemon, in a cgroup namespace of its own: a unit that one of 5,000
 Agents selects appears, and the time is taken until all programs are attached to it. Then 20,000 cgroups that are
-nobody's, and what they cost the daemon in memory and the next one in time. And identification as a whole, from accept to
-a known principal, as the daemon itself times it: flow table, workload, process, token, registration.
+nobody's, and what they cost the daemon in memory and the next one in time. And identification as a whole, from accept
+to a known principal, as the daemon itself times it: flow table, workload, process, token, registration.
 
 usage: identity.py [CGROUPS]
 """
@@ -101,7 +101,8 @@ class Bench(unittest.TestCase):
         self.addCleanup(machine.close)
         cluster, token = test_tokens.ClusterIssuer(machine.work / "cluster"), machine.work / "token"
         token.write_text(cluster.sign({"sub": "caller"}))
-        machine.write_policy("\n" + "\n---\n".join([*caller(cluster, token), *(agent(n) for n in range(AGENTS))]) + "\n")
+        documents = [*caller(cluster, token), *(agent(n) for n in range(AGENTS))]
+        machine.write_policy("\n" + "\n---\n".join(documents) + "\n")
         machine.start_daemon()
         root = harness.cgroup2_root()
         pid = machine.daemon.pid

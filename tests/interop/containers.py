@@ -6,7 +6,6 @@ make them: without rlimits and resources, which development machines do not let 
 import json
 import pathlib
 import subprocess
-import time
 
 import harness
 from harness import run, wait_until
@@ -116,9 +115,9 @@ class Container:
 
 
 def patiently(command):
-    """A shell's words: again while the listener is not in the container's network namespace yet; it is looked for as
-    soon as the container has a process, not before."""
-    return ["sh", "-c", f"for n in $(seq 100); do said=$({command} 2>&1); case $said in *'Connection refused'*) sleep 0.1;; "
+    """A shell's words: again while there is no network yet, or the listener is not in the container's namespace yet; it
+    is looked for as soon as the container has a process, not before."""
+    return ["sh", "-c", f"for n in $(seq 600); do said=$({command} 2>&1); case $said in *'Connection refused'*|*unreachable*) sleep 0.1;; "
                         f"*) break;; esac; done; echo \"pid $$\"; echo \"$said\""]
 
 

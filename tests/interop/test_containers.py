@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents in real containers, in the cgroup trees of Kubernetes (both drivers) and podman, each in its own network and
-pid namespace, with a token in a projected volume inside; and the real podman, whose labels its socket tells."""
+pid namespace, with a token in a projected volume inside; and the real podman and Docker, asked by file and by socket."""
 
 import json
 import pathlib
@@ -19,6 +19,7 @@ DSN = f"host={GATEWAY} port={harness.PORT} user=app dbname=postgres"
 TOKENS = "/var/run/secrets/tokens"
 POD, OTHER_POD = "0f3c2b1a-1111-4222-8333-9a8b7c6d5e4f", "1f3c2b1a-1111-4222-8333-9a8b7c6d5e4f"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+DOCKER = harness.CACHE / "docker/usr"
 PSQL = f"psql -X -At -c 'SELECT inet_client_addr()' '{DSN}'"
 
 
@@ -33,6 +34,8 @@ def pod_cgroups(uid, digit):
 def setUpModule():
     global machine, server, cluster
     harness.require("crun", "podman", "ip", "nsenter")
+    if not DOCKER.exists():
+        raise AssertionError(f"no Docker in {DOCKER}: run tests/interop/prepare.py {harness.CACHE}")
     machine = harness.Machine()
     unittest.addModuleCleanup(machine.close)
     for folder in ("/var/lib", "/run"):
@@ -49,8 +52,9 @@ def setUpModule():
         agent("pod", {"kubernetes": {"namespace": "bots", "serviceAccount": "billing"}}, token=token),
         agent("job", {"podman": {"name": "job-*"}}, token={**token, "subject": "job", "claims": {"job": "nightly"}}),
         agent("labelled", {"podman": {"labels": {"team": "bots"}}}),
+        agent("web", {"docker": {"name": "web", "image": "box:*", "labels": {"team": "bots"}}}),
         target_document(hosts=f'"{GATEWAY}:{harness.PORT}"'),
-        *(entitlement_document(name, **select) for name in ("pod", "job", "labelled")))
+        *(entitlement_document(name, **select) for name in ("pod", "job", "labelled", "web")))
     machine.start_daemon()
 
 
@@ -136,7 +140,7 @@ class PodmanTrees(Tokens):
                 self.is_refused(said, "refused by policy for agent job")
 
 
-# What podman asks of crun and this machine does not let anybody set.
+# What podman and Docker ask of crun and this machine does not let anybody set.
 PLAIN_CRUN = """#!/usr/bin/python3
 import json, os, sys
 words = sys.argv[1:]
@@ -144,10 +148,33 @@ if "create" in words:
     path = words[words.index("--bundle") + 1] + "/config.json"
     spec = json.load(open(path))
     spec["process"].pop("rlimits", None)
-    spec["linux"].pop("resources", None)
+    for key in ("resources", "seccomp"):
+        spec["linux"].pop(key, None)
     json.dump(spec, open(path, "w"))
 os.execv("/usr/bin/crun", ["crun", *words])
 """
+
+
+def plain_crun():
+    path = machine.work / "plain-crun"
+    path.write_text(PLAIN_CRUN)
+    path.chmod(0o755)
+    return path
+
+
+def empty_rootfs(name):
+    rootfs = machine.work / f"rootfs-{name}"
+    for folder in (*containers.HOSTS, "/proc", "/dev", "/sys", "/tmp", "/run"):
+        (rootfs / folder[1:]).mkdir(parents=True, exist_ok=True)
+    return rootfs
+
+
+def way(runtime):
+    status = json.loads(machine.sallyport("-o", "json", "status").stdout)
+    return {each["runtime"]: each for each in status["runtimes"]}[runtime]
+
+
+VOLUMES = [word for host in containers.HOSTS if host != "/etc" for word in ("--volume", f"{host}:{host}:ro")]
 
 
 class RealPodman(unittest.TestCase):
@@ -158,19 +185,13 @@ class RealPodman(unittest.TestCase):
                 "--storage-driver", "vfs", "--events-backend", "none", *words]
 
     def setUp(self):
-        self.runtime = machine.work / "plain-crun"
-        self.runtime.write_text(PLAIN_CRUN)
-        self.runtime.chmod(0o755)
+        self.runtime = plain_crun()
         self.addCleanup(lambda: subprocess.run(self.podman("rm", "--force", "--all", "--time", "1"), capture_output=True))
 
     def create(self, label):
-        rootfs = machine.work / f"rootfs-{label}"
-        for folder in (*containers.HOSTS, "/proc", "/dev", "/sys", "/tmp", "/run"):
-            (rootfs / folder[1:]).mkdir(parents=True, exist_ok=True)
-        volumes = [word for host in containers.HOSTS if host != "/etc" for word in ("--volume", f"{host}:{host}:ro")]
         return run(self.podman("create", "--label", f"team={label}", "--name", f"box-{label}", "--network", "none",
-                               "--security-opt", "seccomp=unconfined", "--pids-limit", "-1", *volumes,
-                               "--rootfs", str(rootfs), *patiently(PSQL)), timeout=120).strip()
+                               "--security-opt", "seccomp=unconfined", "--pids-limit", "-1", *VOLUMES,
+                               "--rootfs", str(empty_rootfs(label)), *patiently(PSQL)), timeout=120).strip()
 
     def start(self, identity):
         """The container with the machine's network; podman waits for its end."""
@@ -181,10 +202,6 @@ class RealPodman(unittest.TestCase):
 
     def output(self, identity):
         return subprocess.run(self.podman("start", "--attach", identity), text=True, capture_output=True, timeout=120)
-
-    def way(self):
-        status = json.loads(machine.sallyport("-o", "json", "status").stdout)
-        return {each["runtime"]: each for each in status["runtimes"]}["podman"]
 
     def serve(self):
         """podman.socket, as systemd would have it."""
@@ -200,21 +217,76 @@ class RealPodman(unittest.TestCase):
         address = self.start(mine)
         self.start(other)
         cgroup = f"/libpod_parent/libpod-{mine}"
-        wait_until("it waits for the socket", lambda: self.way()["waiting"] == 2)
-        self.assertEqual(self.way()["way"], "files")
+        wait_until("it waits for the socket", lambda: way("podman")["waiting"] == 2)
+        self.assertEqual(way("podman")["way"], "files")
         self.assertNotIn(f"cgroup {cgroup} is enrolled", machine.daemon_log())
         near = {each["cgroup"]: each for each in json.loads(
             machine.sallyport("-o", "json", "agents", "show", "labelled").stdout)["near"]}
         self.assertEqual(near[cgroup]["mismatches"][0]["fact"], "labels.team")
         self.serve()
         wait_until("it is enrolled", lambda: f"cgroup {cgroup} is enrolled" in machine.daemon_log())
-        wait_until("both are answered for", lambda: self.way()["waiting"] == 0)
-        self.assertEqual((self.way()["way"], self.way()["error"]), ("files and socket", ""))
+        wait_until("both are answered for", lambda: way("podman")["waiting"] == 0)
+        self.assertEqual((way("podman")["way"], way("podman")["error"]), ("files and socket", ""))
         self.assertIn("podman: files and socket /run/podman/podman.sock", machine.sallyport("status").stdout)
         self.assertNotIn(f"libpod-{other} is enrolled", machine.daemon_log())
         done = self.output(mine)
         self.assertEqual(done.stdout, f"pid 1\n{address}\n", done.stderr + machine.daemon_log()[-3000:])
         self.assertRegex(sessions("labelled")[0]["principal"], r"^labelled \(podman:box-bots, psql\[\d+\]\)$")
+
+
+class RealDocker(unittest.TestCase):
+    """Debian's dockerd makes and starts the container; its files and its socket are what the daemon reads."""
+
+    def start(self, data):
+        """dockerd, until the test is over."""
+        log = open(machine.work / "dockerd.log", "a")
+        path = f"{DOCKER}/sbin:{DOCKER}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        self.docker = ["env", f"PATH={path}", "DOCKER_CONFIG=/nonexistent", "docker", "--host", "unix:///run/docker.sock"]
+        daemon = subprocess.Popen(
+            [*containers.UNSHARED, "env", f"PATH={path}", "dockerd", "--iptables=false", "--ip6tables=false",
+             "--bridge=none", "--storage-driver", "vfs", "--exec-opt", "native.cgroupdriver=cgroupfs", "--data-root",
+             data, "--exec-root", "/run/dockerd", "--add-runtime", f"plain={plain_crun()}", "--default-runtime", "plain"],
+            stdout=log, stderr=log)
+
+        def stop():
+            subprocess.run([*self.docker, "rm", "--force", "web"], capture_output=True, timeout=60)
+            daemon.send_signal(signal.SIGTERM)
+            daemon.wait(60)
+            pathlib.Path("/run/docker.sock").unlink(missing_ok=True)
+        self.addCleanup(stop)
+        wait_until("dockerd answers", lambda: daemon.poll() is not None or subprocess.run(
+            [*self.docker, "version"], capture_output=True).returncode == 0)
+        self.assertIsNone(daemon.poll(), (machine.work / "dockerd.log").read_text()[-3000:])
+
+    def run_web(self):
+        """What it says once its agent's connection was judged."""
+        image = subprocess.run(["tar", "-C", str(empty_rootfs("web")), "-c", "."], capture_output=True, check=True).stdout
+        subprocess.run([*self.docker, "import", "-", "box:1"], input=image, capture_output=True, check=True, timeout=120)
+        identity = run([*self.docker, "run", "--detach", "--name", "web", "--label", "team=bots", "--network", "none",
+                        *VOLUMES, "box:1", *patiently(PSQL)], timeout=120).strip()
+        pid = int(run([*self.docker, "inspect", "--format", "{{.State.Pid}}", identity]))
+        wait_until("it is enrolled", lambda: f"cgroup /docker/{identity} is enrolled" in machine.daemon_log())
+        Container.number += 1
+        address = containers.join_network(pid, Container.number)
+        run([*self.docker, "wait", identity], timeout=120)
+        said = run([*self.docker, "logs", identity])
+        self.assertEqual(said, f"pid 1\n{address}\n", machine.daemon_log()[-3000:])
+        self.assertIn("web (docker:web, psql[", str([each["principal"] for each in sessions("web")]))
+        self.assertIn(f"/docker/{identity}", [each["cgroup"] for each in sessions("web")])
+
+    def test_by_its_files(self):
+        self.start("/var/lib/docker")
+        self.run_web()
+        self.assertEqual(way("docker")["way"], "files and socket")
+
+    def test_with_its_data_elsewhere_by_its_socket(self):
+        self.addCleanup(lambda: pathlib.Path("/var/lib/docker").exists() or pathlib.Path("/var/lib/aside").rename(
+            "/var/lib/docker"))
+        if pathlib.Path("/var/lib/docker").exists():
+            pathlib.Path("/var/lib/docker").rename("/var/lib/aside")
+        self.start("/var/lib/elsewhere")
+        self.run_web()
+        self.assertEqual(way("docker")["way"], "socket")
 
 
 if __name__ == "__main__":

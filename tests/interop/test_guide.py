@@ -207,7 +207,7 @@ class Guide(unittest.TestCase):
         flat = POD.replace("-", "_")
         cgroup = f"/kubepods.slice/kubepods-pod{flat}.slice/cri-containerd-{CONTAINER}.scope"
         # OnFailure: a first try may come before the listener is in the pod's network namespace.
-        again = ["sh", "-c", 'for n in $(seq 100); do "$@" && exit; sleep 0.1; done', "sh", *box["command"]]
+        again = ["sh", "-c", 'for n in $(seq 600); do "$@" && exit; sleep 0.1; done', "sh", *box["command"]]
         self.container = containers.Container(machine, CONTAINER, cgroup, again, {volume.folder: mount["mountPath"]})
         self.container.start()
         wait_until("the pod has run", lambda: "row" in self.container.output.read_text() or "refused by" in

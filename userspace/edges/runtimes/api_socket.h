@@ -9,12 +9,6 @@
 
 #include "sallyport/base/result.h"
 
-namespace sallyport::limits {
-inline constexpr int64_t kRuntimeAnswerMs = 2'000;     ///< for one question at a runtime's socket
-inline constexpr int64_t kRuntimeRestMaxMs = 60'000;   ///< between questions at one that does not answer
-inline constexpr size_t kRuntimeQuestionsMax = 4'096;  ///< containers that wait for an answer
-}  // namespace sallyport::limits
-
 namespace sallyport::edges {
 
 /// True if only root can have put a socket at `path` or can put another one there: it and every folder above are root's
