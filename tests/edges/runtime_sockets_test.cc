@@ -256,6 +256,17 @@ TEST_F(RuntimeAskerTest, TellsWhatFilesDoNotSayAndAsksAgainOnceTheServiceIsThere
   EXPECT_EQ(status.runtime, "podman");
 }
 
+TEST_F(RuntimeAskerTest, OneThatTheRuntimeFailsOnDoesNotKeepTheOthersWaiting) {
+  serve([](const std::string& request) {
+    return request.find(kId) != std::string::npos ? http(500, "{}") : http(200, body_of(std::string(64, 'b')));
+  });
+  RuntimeSockets sockets(folders(), [this](RuntimeAnswer answer) { told(std::move(answer)); });
+  sockets.ask(container(WorkloadKind::podman, 'a'));
+  sockets.ask(container(WorkloadKind::podman, 'b'));
+  ASSERT_TRUE(come(1));
+  EXPECT_EQ(answers_[0].cgroup_path, "/box-b");
+}
+
 TEST_F(RuntimeAskerTest, EndsWhileItWaits) {
   serve([](const std::string&) { return std::string(); });
   const int64_t begin_ns = read_clocks().monotonic_ns;

@@ -223,10 +223,13 @@ class RealPodman(unittest.TestCase):
         near = {each["cgroup"]: each for each in json.loads(
             machine.sallyport("-o", "json", "agents", "show", "labelled").stdout)["near"]}
         self.assertEqual(near[cgroup]["mismatches"][0]["fact"], "labels.team")
+        self.assertRegex(machine.sallyport("doctor").stdout, r"note +containers: podman +files, so labels are not known: "
+                         r"no socket at /run/podman/podman.sock -> systemctl enable --now podman.socket")
         self.serve()
         wait_until("it is enrolled", lambda: f"cgroup {cgroup} is enrolled" in machine.daemon_log())
         wait_until("both are answered for", lambda: way("podman")["waiting"] == 0)
         self.assertEqual((way("podman")["way"], way("podman")["error"]), ("files and socket", ""))
+        self.assertRegex(machine.sallyport("doctor").stdout, r"ok +containers: podman +files and socket\n")
         self.assertIn("podman: files and socket /run/podman/podman.sock", machine.sallyport("status").stdout)
         self.assertNotIn(f"libpod-{other} is enrolled", machine.daemon_log())
         done = self.output(mine)

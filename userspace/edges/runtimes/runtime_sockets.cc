@@ -28,6 +28,7 @@ struct Asked {
   WorkloadKind kind;
   std::string socket;
   std::map<std::string, std::string> waiting;
+  std::string last;  ///< asked for; so that one that cannot be answered for does not keep the others waiting
   int64_t not_before_ns = 0;
   int64_t rest_ms = 0;  ///< 0: it answered last
   std::string trouble;
@@ -67,8 +68,8 @@ struct RuntimeSockets::State {
 
 RuntimeSockets::RuntimeSockets(RuntimeFolders folders, std::function<void(RuntimeAnswer)> told)
     : state_(std::make_unique<State>()) {
-  state_->runtimes = {Asked{WorkloadKind::docker, folders.docker_socket, {}, 0, 0, {}},
-                      Asked{WorkloadKind::podman, folders.podman_socket, {}, 0, 0, {}}};
+  state_->runtimes = {Asked{WorkloadKind::docker, folders.docker_socket, {}, {}, 0, 0, {}},
+                      Asked{WorkloadKind::podman, folders.podman_socket, {}, {}, 0, 0, {}}};
   state_->folders = std::move(folders);
   state_->told = std::move(told);
   state_->thread = std::thread([raw = state_.get()] { raw->run(); });
@@ -140,7 +141,10 @@ void RuntimeSockets::State::run() {
     } else if (!asked) {
       changed.wait_for(lock, std::chrono::nanoseconds(due_ns - now_ns));
     } else {
-      const auto [path, id] = *asked->waiting.begin();
+      auto turn = asked->waiting.upper_bound(asked->last);
+      if (turn == asked->waiting.end()) turn = asked->waiting.begin();
+      const auto [path, id] = *turn;
+      asked->last = path;
       lock.unlock();
       const ApiAnswer answer = ask_for_container(asked->socket, id, stop);
       if (answer.is == ApiAnswer::Is::answered) told(read(path, answer.body));
