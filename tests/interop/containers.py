@@ -116,7 +116,8 @@ class Container:
 
 def patiently(command):
     """A shell's words: again while there is no network yet, the listener is not in the container's namespace yet (it is
-    looked for as soon as the container has a process, not before), or a busy machine did not read the token in time."""
-    early = "*'Connection refused'*|*unreachable*|*'in time'*"
+    looked for as soon as the container has a process, not before), or the token has not been looked for since there was
+    one; that is done twice a second."""
+    early = "*'Connection refused'*|*unreachable*|*'in time'*|*'no token'*"
     return ["sh", "-c", f"for n in $(seq 600); do said=$({command} 2>&1); case $said in {early}) sleep 0.1;; *) break;; "
                         "esac; done; echo \"pid $$\"; echo \"$said\""]
