@@ -38,7 +38,7 @@ class RuntimesTest : public ::testing::Test {
     return file;
   }
   Runtimes runtimes() const {
-    return Runtimes({folder_ + "/docker", folder_ + "/storage", folder_ + "/run", folder_ + "/containerd"});
+    return Runtimes({folder_ + "/docker", folder_ + "/storage", folder_ + "/run", folder_ + "/containerd", "", ""});
   }
   static Workload workload(WorkloadKind kind) {
     Workload out;

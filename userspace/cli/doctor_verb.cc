@@ -73,6 +73,19 @@ Check records_check(const std::string& state) {
   return {"records", true, true, fmt::format("{}, {} MiB free", path, space.available >> 20), ""};
 }
 
+/// What says what its containers are; labels of podman's only its socket does.
+Check runtime_check(const json& runtime) {
+  const std::string name = text_of(runtime, "runtime"), way = text_of(runtime, "way"),
+                    error = runtime.value("error", ""), socket = text_of(runtime, "socket");
+  Check out{"containers: " + name, error.empty(), false, way + (error.empty() ? "" : ": " + error), ""};
+  if (out.ok && name == "podman" && way == "files") {
+    out.ok = false;
+    out.detail += ", so labels are not known: no socket at " + socket;
+    out.remedy = "systemctl enable --now podman.socket";
+  }
+  return out;
+}
+
 void add_daemon_checks(const std::string& socket, std::vector<Check>& checks, std::vector<std::string>& open) {
   const auto answer = control::Client(socket).get("/v1/doctor");
   if (!answer) {
@@ -85,6 +98,7 @@ void add_daemon_checks(const std::string& socket, std::vector<Check>& checks, st
     if (!vector.value("closed", false))
       open.push_back(fmt::format("{}: {}", text_of(vector, "name"), text_of(vector, "detail")));
   }
+  for (const json& runtime : answer->value("runtimes", json::array())) checks.push_back(runtime_check(runtime));
   const json policy = answer->value("policy", json::object());
   const std::string error = text_of(policy, "error");
   if (!policy.value("loaded", false) || error != "-")

@@ -36,6 +36,16 @@ std::string catalogue_text(const json& each) {
   return out + fmt::format(" to {} (validated {:.1f} s ago)", where, each.value("validated_ms_ago", 0.0) / 1000);
 }
 
+/// "podman: files and socket /run/podman/podman.sock; 2 containers wait for its answer: …"
+std::string runtime_text(const json& each) {
+  std::string out = text_of(each, "runtime") + ": " + text_of(each, "way");
+  if (out.ends_with("socket")) out += " " + text_of(each, "socket");
+  if (const uint64_t waiting = each.value("waiting", uint64_t{0}); waiting != 0)
+    out += fmt::format("; {} containers wait for an answer of {}", waiting, text_of(each, "socket"));
+  const std::string error = each.value("error", "");
+  return error.empty() ? out : out + ": " + error;
+}
+
 /// "verified, until 2026-11-24T15:00:00Z"; "-": it needs none, or shows none.
 std::string token_text(const json& agent) {
   const json token = agent.value("token", json());
@@ -57,7 +67,9 @@ void print_status(const json& status) {
   if (const std::string error = text_of(policy, "error"); error != "-") line("", "last reload failed: " + error);
   line("workloads", text_of(status, "workloads"));
   line("flows", text_of(status, "flows"));
-  std::string label = "catalogue";
+  std::string label = "runtimes";
+  for (const json& each : status.value("runtimes", json::array())) line(std::exchange(label, ""), runtime_text(each));
+  label = "catalogue";
   for (const json& each : status.value("catalogues", json::array()))
     line(std::exchange(label, ""), catalogue_text(each));
   line("records", text_of(status, "records"));

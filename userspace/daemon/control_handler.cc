@@ -67,11 +67,41 @@ json ControlHandler::status() {
           {"workloads", workloads_.size()},
           {"cgroups", recogniser_.size()},
           {"flows", registry_.count()},
+          {"identify_us", identify_times()},
+          {"runtimes", runtimes()},
           {"catalogues", catalogues()},
           {"records", record_directory_},
           {"issuers", issuers()},
           {"record_error", record_error()},
           {"kernel", std::move(counters)}};
+}
+
+/// Docker and podman, where there is something of them: what says what their containers are.
+json ControlHandler::runtimes() const {
+  json out = json::array();
+  for (const edges::RuntimeStatus& each : recogniser_.runtimes()) {
+    const bool any = each.files || each.socket || each.waiting != 0 || !each.trouble.empty();
+    if (!any) continue;
+    const char* way = each.files && each.socket ? "files and socket"
+                      : each.files              ? "files"
+                      : each.socket             ? "socket"
+                                                : "none";
+    out.push_back({{"runtime", each.runtime},
+                   {"way", way},
+                   {"socket", each.socket_path},
+                   {"waiting", each.waiting},
+                   {"error", each.trouble}});
+  }
+  return out;
+}
+
+/// From accept to a known principal, of the last flows.
+json ControlHandler::identify_times() const {
+  const std::vector<uint32_t> sorted = identify_times_.sorted_ns();
+  const auto at = [&](double share) {
+    return sorted.empty() ? 0.0 : sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1))] / 1'000.0;
+  };
+  return {{"flows", identify_times_.count()}, {"p50", at(0.5)}, {"p99", at(0.99)}, {"max", at(1)}};
 }
 
 json ControlHandler::issuers() {
@@ -235,8 +265,10 @@ json ControlHandler::doctor() {
   json vectors = json::array();
   for (const kernel::VectorResult& vector : level_.vectors)
     vectors.push_back({{"name", vector.name}, {"closed", vector.closed}, {"detail", vector.detail}});
-  return {
-      {"level", std::string(kernel::to_string(level_.level))}, {"vectors", std::move(vectors)}, {"policy", policy()}};
+  return {{"level", std::string(kernel::to_string(level_.level))},
+          {"vectors", std::move(vectors)},
+          {"runtimes", runtimes()},
+          {"policy", policy()}};
 }
 
 Result<json> ControlHandler::sessions(const control::SessionQuery& query) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/policy_store.h"
+#include "daemon/recent_times.h"
 #include "daemon/recogniser.h"
 #include "daemon/record_health.h"
 #include "daemon/workloads.h"
@@ -20,7 +21,8 @@ class ControlHandler final : public control::Handler {
   /// All outlive this. `record_directory`: where the sessions are.
   ControlHandler(kernel::Kernel& kernel, PolicyStore& policy, const Tokens& tokens, Workloads& workloads,
                  const Recogniser& recogniser, node::FlowRegistry& registry, const node::Catalogues& catalogues,
-                 RecordHealth& record_health, kernel::LevelReport level, std::string record_directory)
+                 RecordHealth& record_health, const RecentTimes& identify_times, kernel::LevelReport level,
+                 std::string record_directory)
       : kernel_(kernel),
         policy_(policy),
         tokens_(tokens),
@@ -29,6 +31,7 @@ class ControlHandler final : public control::Handler {
         registry_(registry),
         catalogues_(catalogues),
         record_health_(record_health),
+        identify_times_(identify_times),
         level_(std::move(level)),
         record_directory_(std::move(record_directory)) {}
 
@@ -49,6 +52,8 @@ class ControlHandler final : public control::Handler {
  private:
   nlohmann::json catalogues();
   nlohmann::json issuers();
+  nlohmann::json runtimes() const;
+  nlohmann::json identify_times() const;
   nlohmann::json agent_json(const std::string& name, const policy::Agent* agent) const;
   std::string record_error() const;
 
@@ -60,6 +65,7 @@ class ControlHandler final : public control::Handler {
   node::FlowRegistry& registry_;
   const node::Catalogues& catalogues_;
   RecordHealth& record_health_;
+  const RecentTimes& identify_times_;
   const kernel::LevelReport level_;
   const std::string record_directory_;
   const int64_t started_wall_ns_ = read_clocks().wall_ns;

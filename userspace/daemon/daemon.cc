@@ -84,6 +84,7 @@ class Node {
   std::unique_ptr<edges::SideConnections> side_connections_;
   std::unique_ptr<NodeParts> parts_;
   edges::Processes processes_;
+  RecentTimes identify_times_;
   std::unique_ptr<Workloads> workloads_;
   std::unique_ptr<Recogniser> recogniser_;
   std::mutex workers_mutex_;  ///< of recogniser_ and the list: changes of policy are told from other threads
@@ -112,11 +113,12 @@ Result<> Node::start() {
   if (!side) return std::unexpected(side.error());
   side_connections_ = std::move(*side);
   parts_.reset(new NodeParts{*kernel_, *services_, layers_, registry_, cancel_keys_, holds_, limits_, *authority_,
-                             record_health_, processes_});
+                             record_health_, processes_, identify_times_});
   if (auto started = start_workers(); !started) return started;
 
-  handler_ = std::make_unique<ControlHandler>(*kernel_, *policy_, *tokens_, *workloads_, *recogniser_, registry_,
-                                              catalogues_, record_health_, level_, options_.state_dir + "/records");
+  handler_ =
+      std::make_unique<ControlHandler>(*kernel_, *policy_, *tokens_, *workloads_, *recogniser_, registry_, catalogues_,
+                                       record_health_, identify_times_, level_, options_.state_dir + "/records");
   control::ServerOptions server{.roles = options_.roles};
   server.socket_path = options_.control_socket.empty() ? options_.run_dir + "/control.sock" : options_.control_socket;
   auto serving = control::Server::start(server, *handler_);

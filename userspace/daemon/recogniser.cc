@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "sallyport/base/clock.h"
 #include "sallyport/base/limits.h"
@@ -21,6 +22,9 @@ using model::WorkloadKind;
 
 /// A container's first process joins its cgroup before its network namespace: looked at again after 1, 2, 4 … ms.
 constexpr int kLooksMax = 12;
+
+/// After poll() failed: what it lacks (memory, say) may be there then.
+constexpr int64_t kPollRestNs = 1'000 * kNanosPerMilli;
 
 bool is_below(std::string_view path, std::string_view ancestor) {
   return path == ancestor || (path.starts_with(ancestor) && path.size() > ancestor.size() &&
@@ -53,7 +57,10 @@ Recogniser::~Recogniser() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Recogniser::policy_changed() { (void)eventfd_write(wake_.get(), 1); }
+void Recogniser::policy_changed() {
+  policy_changed_ = true;
+  (void)eventfd_write(wake_.get(), 1);
+}
 
 /// Tripwires of the configuration, and no others.
 Result<> Recogniser::govern() {
@@ -79,11 +86,13 @@ void Recogniser::run() {
     if (!due_.empty())
       timeout_ms = static_cast<int>(
           std::clamp<int64_t>((due_.begin()->first - read_clocks().monotonic_ns) / kNanosPerMilli + 1, 0, 10'000));
-    if (poll(waiting, 2, timeout_ms) < 0 && errno != EINTR) {
-      spdlog::error("watching cgroups: {}", fail_errno("poll").error().what);
-      return;
-    }
     bool all = false;
+    if (poll(waiting, 2, timeout_ms) < 0 && errno != EINTR) {
+      // Without this thread no cgroup would be enrolled any more, and none forgotten.
+      spdlog::error("watching cgroups: {}; going on in a second", fail_errno("poll").error().what);
+      std::this_thread::sleep_for(std::chrono::nanoseconds(kPollRestNs));
+      all = true;
+    }
     for (const kernel::CgroupEvent& event : watch_.read()) {
       switch (event.kind) {
         case kernel::CgroupEvent::Kind::appeared:
@@ -101,8 +110,10 @@ void Recogniser::run() {
           break;
       }
     }
-    eventfd_t changes = 0;
-    if (all || eventfd_read(wake_.get(), &changes) == 0) look_at_all();
+    eventfd_t wakes = 0;
+    (void)eventfd_read(wake_.get(), &wakes);
+    if (policy_changed_.exchange(false) || all) look_at_all();
+    take_answers();
     settle_due();
   }
 }
@@ -145,6 +156,7 @@ void Recogniser::look(const std::string& path) {
   }
   if (!trouble.empty()) say(path, *known, trouble);
   if (known->facts.cgroup.identity != path) return learn(known->facts);
+  sockets_.ask(known->facts);
   judge(path, *known);
   const bool is_pod = known->facts.cgroup.kind == WorkloadKind::kubernetes;
   if (known->facts.cgroup.inner && (!known->enrolled || is_pod)) look_below(path);
@@ -175,6 +187,32 @@ void Recogniser::learn(const model::Workload& container) {
   if (pod->second.enrolled) {
     pod->second.looks = 0;
     settle(pod->first);
+  }
+}
+
+/// A runtime answered at its socket; on that thread.
+void Recogniser::take_later(edges::RuntimeAnswer answer) {
+  {
+    std::lock_guard lock(mutex_);
+    answers_.push_back(std::move(answer));
+  }
+  (void)eventfd_write(wake_.get(), 1);
+}
+
+void Recogniser::take_answers() {
+  std::vector<edges::RuntimeAnswer> answers;
+  {
+    std::lock_guard lock(mutex_);
+    answers.swap(answers_);
+  }
+  for (const edges::RuntimeAnswer& answer : answers) {
+    const auto found = known_.find(answer.cgroup_path);
+    if (found == known_.end()) continue;
+    {
+      std::lock_guard lock(mutex_);
+      answer.add_to(found->second.facts);
+    }
+    judge(found->first, found->second);
   }
 }
 
@@ -238,6 +276,7 @@ void Recogniser::settle_due() {
 
 void Recogniser::forget(const std::string& path) {
   watch_.forget(path);
+  sockets_.forget(path);
   const auto found = known_.find(path);
   if (found == known_.end()) return;
   if (found->second.enrolled) {

@@ -44,6 +44,8 @@ class Recogniser {
   bool is_governed(const std::string& cgroup_path) const;
   /// Cgroups known, inner ones too.
   size_t size() const;
+  /// How Docker's and podman's containers are read.
+  std::vector<edges::RuntimeStatus> runtimes() const { return sockets_.status(); }
 
  private:
   /// A cgroup that may be a workload, or have some below.
@@ -63,7 +65,8 @@ class Recogniser {
         options_(std::move(options)),
         runtimes_(options_.runtimes),
         watch_(std::move(watch)),
-        wake_(std::move(wake)) {}
+        wake_(std::move(wake)),
+        sockets_(options_.runtimes, [this](edges::RuntimeAnswer answer) { take_later(std::move(answer)); }) {}
 
   Result<> govern();
   void run();
@@ -71,6 +74,8 @@ class Recogniser {
   void look_below(const std::string& path);
   void look_at_all();
   void learn(const model::Workload& container);
+  void take_later(edges::RuntimeAnswer answer);
+  void take_answers();
   void judge(const std::string& path, Known& known);
   void settle(const std::string& path);
   void settle_due();
@@ -86,10 +91,13 @@ class Recogniser {
   kernel::CgroupWatch watch_;
   UniqueFd wake_;
   std::atomic<bool> stop_ = false;
+  std::atomic<bool> policy_changed_ = false;
   mutable std::mutex mutex_;  ///< of known_, for the other threads
   std::map<std::string, Known> known_;
   std::multimap<int64_t, std::string> due_;  ///< monotonic ns -> whose network namespace to look at
   std::unordered_map<uint32_t, std::string> user_names_;
+  std::vector<edges::RuntimeAnswer> answers_;  ///< not looked at yet; under mutex_
+  edges::RuntimeSockets sockets_;              ///< its thread uses what stands above
   std::thread thread_;
 };
 

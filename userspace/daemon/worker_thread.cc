@@ -41,6 +41,7 @@ WorkerThread::~WorkerThread() {
 }
 
 Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd, const model::Endpoint& peer) {
+  const int64_t begin_ns = read_clocks().monotonic_ns;
   auto entry = parts_.kernel.take_flow(accepted_fd);
   if (!entry) return std::unexpected(entry.error());
   auto workload = parts_.workloads->find(entry->cgroup_id, entry->birth_ns);
@@ -62,6 +63,7 @@ Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd
                                                  .start_ns = entry->start_ns,
                                                  .executable_device = entry->executable_device,
                                                  .executable_inode = entry->executable_inode});
+  principal.token = parts_.services.standing(out.origin)->token;
   // Registered before it is decided, so that no change of policy can miss it (invariant 3).
   const int64_t now_wall_ns = read_clocks().wall_ns;
   parts_.workloads->see(principal.agent, now_wall_ns);
@@ -72,6 +74,7 @@ Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd
                                     .destination = entry->destination,
                                     .opened_wall_ns = now_wall_ns});
   if (!added) return std::unexpected(added.error());
+  parts_.identify_times.add(read_clocks().monotonic_ns - begin_ns);
   return out;
 }
 

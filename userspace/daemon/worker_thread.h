@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "daemon/flow_services.h"
+#include "daemon/recent_times.h"
 #include "daemon/record_health.h"
 #include "daemon/workloads.h"
 #include "flow/front/front.h"
@@ -30,6 +31,7 @@ struct NodeParts {
   node::CertificateAuthority& authority;
   RecordHealth& record_health;
   edges::Processes& processes;
+  RecentTimes& identify_times;
   Workloads* workloads = nullptr;  ///< set before the first listener is served
 };
 

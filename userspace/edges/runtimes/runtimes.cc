@@ -15,28 +15,6 @@ using model::Workload;
 using model::WorkloadKind;
 using nlohmann::json;
 
-/// The text at `path` ("Config/Image"); "" if there is none.
-std::string text_at(const json& value, std::string_view path) {
-  const json* at = &value;
-  for (size_t slash = 0; slash != std::string_view::npos;) {
-    slash = path.find('/');
-    if (!at->is_object()) return {};
-    const auto found = at->find(std::string(path.substr(0, slash)));
-    if (found == at->end()) return {};
-    at = &*found;
-    if (slash != std::string_view::npos) path.remove_prefix(slash + 1);
-  }
-  return at->is_string() ? at->get<std::string>() : std::string();
-}
-
-std::map<std::string, std::string> labels_of(const json& value) {
-  std::map<std::string, std::string> out;
-  if (!value.is_object()) return out;
-  for (const auto& [key, text] : value.items())
-    if (text.is_string() && out.size() < limits::kRuntimeLabelsMax) out.emplace(key, text.get<std::string>());
-  return out;
-}
-
 /// A key of annotations that has slashes and dots in its name.
 std::string annotation(const json& config, const char* key) {
   const auto annotations = config.find("annotations");
@@ -105,7 +83,7 @@ Result<> Runtimes::describe_docker(Workload& workload) const {
 }
 
 Result<> Runtimes::describe_podman(Workload& workload) const {
-  for (const char* driver : {"overlay", "vfs", "btrfs", "zfs"}) {
+  for (const char* driver : kStorageDrivers) {
     for (const char* list : {"containers.json", "volatile-containers.json"}) {
       const std::string path = fmt::format("{}/{}-containers/{}", folders_.containers_storage, driver, list);
       const auto state = read_state_file(path);

@@ -35,4 +35,25 @@ Result<std::optional<nlohmann::json>> read_state_file(const std::string& path) {
   return parsed;
 }
 
+std::string text_at(const nlohmann::json& value, std::string_view path) {
+  const nlohmann::json* at = &value;
+  for (size_t slash = 0; slash != std::string_view::npos;) {
+    slash = path.find('/');
+    if (!at->is_object()) return {};
+    const auto found = at->find(std::string(path.substr(0, slash)));
+    if (found == at->end()) return {};
+    at = &*found;
+    if (slash != std::string_view::npos) path.remove_prefix(slash + 1);
+  }
+  return at->is_string() ? at->get<std::string>() : std::string();
+}
+
+std::map<std::string, std::string> labels_of(const nlohmann::json& value) {
+  std::map<std::string, std::string> out;
+  if (!value.is_object()) return out;
+  for (const auto& [key, text] : value.items())
+    if (text.is_string() && out.size() < limits::kRuntimeLabelsMax) out.emplace(key, text.get<std::string>());
+  return out;
+}
+
 }  // namespace sallyport::edges
