@@ -16,7 +16,7 @@ build_packages="build-essential g++ ccache cmake ninja-build pkg-config clang-14
   libpg-query-dev libpq-dev postgresql-server-dev-15 libre2-dev libphonenumber-dev libprotobuf-dev libidn-dev libseccomp-dev libcap-dev libcurl4-openssl-dev"
 test_packages="libgtest-dev libbenchmark-dev liburing-dev postgresql-15 postgresql-client-15 python3 python3-psycopg
   python3-asyncpg python3-psycopg2 python3-alembic python3-jsonschema python3-yaml openssl iproute2 procps util-linux clang-19 default-jdk-headless
-  libpostgresql-jdbc-java nodejs npm sqlsmith crun podman"
+  jq curl libpostgresql-jdbc-java nodejs npm sqlsmith crun podman"
 vm_packages="qemu-system-x86 cpio busybox-static xz-utils iproute2"
 quickstart_packages="postgresql-15 postgresql-client-15 python3-psycopg openssl util-linux"
 
