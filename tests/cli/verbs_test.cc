@@ -177,6 +177,31 @@ TEST_F(VerbsTest, ExplainRefusesAndSaysWhatWouldAllow) {
   EXPECT_EQ(explain("SELECT " + std::string(40'000, '(') + "1").code(), 1);
 }
 
+TEST_F(VerbsTest, ExplainTakesWhoCallsAndNamesItAsEverywhere) {
+  std::string narrowed = kPolicy;
+  narrowed.replace(narrowed.find("]}}]\n", narrowed.find("public.customers]")), 5,
+                   "]}, process: {exe: /usr/bin/psql, uid: 1000}}]\n");
+  write("bot.yaml", narrowed);
+  const Outcome allowed =
+      explain("SELECT id FROM customers", {"--workload", "exec:bot", "--issuer", "corp", "--subject", "bot@corp",
+                                           "--exe", "/usr/bin/psql", "--uid", "1000"});
+  EXPECT_EQ(allowed.code(), 0) << allowed.out;
+  EXPECT_TRUE(has(allowed, "allow\n  for      bot (exec:bot, corp/bot@corp, psql)\n")) << allowed.out;
+  const Outcome other = explain("SELECT id FROM customers", {"--exe", "/tmp/psql", "--uid", "1000", "-o", "json"});
+  EXPECT_EQ(other.code(), 1);
+  const json found = json::parse(other.out);
+  EXPECT_EQ(found["principal"], "bot (psql)");
+  EXPECT_EQ(found["causes"], json::array({"bot-db.allow[0]"}));
+  EXPECT_TRUE(found["hint"].get<std::string>().find("process: {exe: /tmp/psql, uid: 1000}") != std::string::npos);
+  const Outcome half = explain("SELECT id FROM customers", {"--exe", "/usr/bin/psql"});
+  EXPECT_EQ(half.code(), 1);
+  EXPECT_TRUE(has(half, "its uid is not stated")) << half.out;
+  const Outcome none = explain("SELECT id FROM customers");
+  EXPECT_EQ(none.code(), 1);
+  EXPECT_TRUE(has(none, "nobody can say which process it is (none is stated)")) << none.out;
+  EXPECT_EQ(explain("SELECT 1", {"--subject", "bot"}).code(), 2) << "of which issuer?";
+}
+
 TEST_F(VerbsTest, PolicyTestsRun) {
   EXPECT_EQ(run({"policy", "test", folder_}).code(), 1);  // there are none
   write("bot.test.yaml", R"(cases:

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "edges/process/proc.h"
 
@@ -27,18 +28,38 @@ ProcessWords words_of(pid_t pid) {
   return out;
 }
 
-struct Child {
-  explicit Child(std::vector<const char*> arguments) {
+class Child {
+ public:
+  /// Returns when its comm is `command`. With `asks` it can be told to go on.
+  explicit Child(std::vector<const char*> arguments, const std::string& command = "sleep", bool asks = false) {
     arguments.push_back(nullptr);
+    int ends[2] = {-1, -1};
+    if (asks && pipe(ends) != 0) ADD_FAILURE() << "no pipe";
     pid = fork();
     if (pid == 0) {
+      if (asks) dup2(ends[0], 0);
       execv(arguments[0], const_cast<char**>(arguments.data()));
       _exit(1);
     }
-    // Until it runs what it was told to.
-    for (int i = 0; i < 1'000 && Proc(static_cast<uint32_t>(pid)).stat().command != "sleep"; ++i) usleep(5'000);
+    if (asks) {
+      close(ends[0]);
+      to_it_ = ends[1];
+    }
+    wait_for(command);
   }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
   ~Child() { end(); }
+
+  /// Until it runs what it was told to.
+  void wait_for(const std::string& command) const {
+    for (int i = 0; i < 2'000 && Proc(static_cast<uint32_t>(pid)).stat().command != command; ++i) usleep(5'000);
+  }
+  void go() {
+    EXPECT_EQ(write(to_it_, "\n", 1), 1);
+    close(to_it_);
+    wait_for("sleep");
+  }
   void end() {
     if (pid <= 0) return;
     kill(pid, SIGKILL);
@@ -46,6 +67,9 @@ struct Child {
     pid = 0;
   }
   pid_t pid = 0;
+
+ private:
+  int to_it_ = -1;
 };
 
 TEST(Process, IsDescribedWhereProcAgrees) {
@@ -91,6 +115,84 @@ TEST(Process, IsUnknownWhereProcDisagrees) {
   EXPECT_EQ(why(other), "it runs another executable by now");
   sleeper.end();
   EXPECT_EQ(why(words), "the process has gone");
+}
+
+/// A shell in a user and mount namespace of its own, which becomes `sleep`.
+Child in_own_mounts(const std::string& script) {
+  return Child({"/usr/bin/unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", script.c_str()});
+}
+
+TEST(Process, OnAFileSystemOfItsOwnProvesNothing) {
+  Processes processes;
+  Child sleeper = in_own_mounts("mount -t tmpfs none /mnt && cp /bin/sleep /mnt/sleep && exec /mnt/sleep 600");
+  const model::Process found = processes.describe(words_of(sleeper.pid));
+  EXPECT_EQ(found.unknown, "");
+  EXPECT_EQ(found.executable, "/mnt/sleep");
+  EXPECT_EQ(found.executable_doubt, "its executable is on a file system of its own namespace");
+  EXPECT_EQ(found.sha256_missing, found.executable_doubt);
+  EXPECT_EQ(found.sha256, "");
+}
+
+TEST(Process, ThatMountedAFileOverAnotherHasADigestAndNoPath) {
+  Processes processes;
+  const std::string other = fmt::format("/tmp/sptest-process-{}", getpid());
+  std::filesystem::copy_file("/bin/sleep", other, std::filesystem::copy_options::overwrite_existing);
+  Child sleeper = in_own_mounts(fmt::format("mount --bind {} /usr/bin/sleep && exec /usr/bin/sleep 600", other));
+  const model::Process found = processes.describe(words_of(sleeper.pid));
+  EXPECT_EQ(found.unknown, "");
+  EXPECT_EQ(found.executable, "/usr/bin/sleep") << "it claims";
+  EXPECT_EQ(found.executable_doubt, "its mounts are its own, and the node has another file at that path, or none");
+  EXPECT_EQ(found.sha256.size(), 64u);
+  Child honest = in_own_mounts("exec /usr/bin/sleep 600");
+  EXPECT_EQ(processes.describe(words_of(honest.pid)).executable_doubt, "") << "the node has that very file there";
+  std::filesystem::remove(other);
+}
+
+TEST(Process, OfALargeExecutableIsDigestedMeanwhile) {
+  Processes processes;
+  const std::string large = fmt::format("/tmp/sptest-process-{}-large", getpid());
+  std::filesystem::copy_file("/bin/sleep", large, std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::resize_file(large, 32 << 20);
+  {
+    Child sleeper({large.c_str(), "600"}, large.substr(5, 15));
+    const ProcessWords words = words_of(sleeper.pid);
+    model::Process found = processes.describe(words);
+    EXPECT_EQ(found.executable, large);
+    EXPECT_TRUE(found.digesting || !found.sha256.empty());
+    sleeper.end();  // what is being digested is the file that it ran
+    for (int i = 0; i < 1'000 && found.digesting; ++i) {
+      EXPECT_EQ(found.sha256_missing, "its executable is still being digested");
+      usleep(10'000);
+      const auto again = processes.again(found);
+      ASSERT_TRUE(again);
+      found = *again;
+    }
+    EXPECT_EQ(found.sha256.size(), 64u);
+    EXPECT_EQ(found.sha256_missing, "");
+    EXPECT_EQ(processes.describe(words).sha256, found.sha256);
+    model::Process other = found;
+    ++other.start_ticks;
+    EXPECT_FALSE(processes.again(other)) << "another process had that number";
+  }
+  std::filesystem::remove(large);
+}
+
+TEST(Process, ThatRunsAnotherExecutableByNowIsUnknown) {
+  Processes processes;
+  Child shell({"/bin/sh", "-c", "read x; exec /bin/sleep 600"}, "sh", true);
+  const ProcessWords words = words_of(shell.pid);
+  shell.go();
+  EXPECT_EQ(processes.describe(words).unknown, "it runs another executable by now");
+  EXPECT_EQ(processes.describe(words_of(shell.pid)).command, "sleep");
+}
+
+TEST(Process, DescribedBeforeItRanAnotherExecutableStaysAsItWas) {
+  Processes processes;
+  Child shell({"/bin/sh", "-c", "read x; exec /bin/sleep 600"}, "sh", true);
+  const ProcessWords words = words_of(shell.pid);
+  const model::Process before = processes.describe(words);
+  shell.go();
+  EXPECT_EQ(processes.describe(words), before);
 }
 
 TEST(Process, NamesInStatMayHoldAnything) {

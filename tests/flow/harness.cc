@@ -114,6 +114,7 @@ Driver::Driver(World& world, const model::Endpoint& destination, const std::stri
   layers_["postgres"] = [](OperationLife& life) { return make_postgres_layer(life); };
   Origin origin{.id = id, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
   origin.principal.agent = agent;
+  origin.principal.process = world.process;
   flow_ = make_flow(origin, world_, layers_);
   Actions actions;
   flow_->start(world_.now, actions);

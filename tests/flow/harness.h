@@ -40,6 +40,7 @@ class World : public Services {
 
   std::shared_ptr<const Facts> facts() override { return facts_; }
   std::shared_ptr<const Standing> standing(const Origin&) override { return caller; }
+  std::optional<model::Process> process_again(const Origin&) override { return process; }
   std::string random_bytes(size_t count) override { return std::string(count, 'r'); }
   model::SessionId make_session_id(const Now&) override { return "01JDF00000000000000000TEST"; }
   std::string node_name() override { return "node"; }
@@ -68,6 +69,7 @@ class World : public Services {
   Now now{.monotonic_ns = 1'000 * kNanosPerSecond, .wall_ns = 1'795'000'000 * kNanosPerSecond};
   node::LimitCounters limits;
   std::shared_ptr<const Standing> caller = std::make_shared<Standing>();
+  model::Process process;       ///< that calls, as far as it is known now
   std::string credential_user;  ///< of any credential file
   std::string credential_password = "secret";
   std::string verifier_text;                      ///< of any role; empty: the role has none

@@ -208,6 +208,55 @@ class Tokens(Proof):
         process.wait(30)
 
 
+class Shown(Proof):
+    """What `agents` says of a workload's token."""
+
+    @staticmethod
+    def workloads():
+        return json.loads(machine.sallyport("-o", "json", "agents", "show", "bot").stdout)["workloads"]
+
+    def sleeper(self, token):
+        wait_until("those of other tests have gone", lambda: not self.workloads())
+        self.put(token)
+        process = subprocess.Popen(self.command("bot", ["sleep", "60"]), env=harness.agent_environment(None), cwd="/tmp")
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+
+        def known():
+            states = [each["token"] for each in self.workloads()]
+            return states[0] if len(states) == 1 and states[0]["state"] != "pending" else None
+
+        return wait_until("its one workload stands somehow", known)
+
+    def row(self):
+        lines = machine.sallyport("agents").stdout.splitlines()
+        return next(line for line in lines if line.startswith("bot "))
+
+    def test_proven_until_when_and_as_whom(self):
+        token = self.sleeper(provider.token())
+        self.assertEqual((token["state"], token["issuer"], token["subject"]), ("proven", "corp", "bot"))
+        self.assertLess(token["expires"], token["until"], "the skew is added")
+        shown = machine.sallyport("agents", "show", "bot")
+        self.assertEqual(shown.returncode, 0, shown.stdout)
+        self.assertIn(f"token proven until {token['until']}\n", shown.stdout)
+        self.assertIn("corp/bot\n", shown.stdout)
+        self.assertIn(f"proven until {token['until']}", self.row())
+
+    def test_refused_and_why(self):
+        token = self.sleeper(provider.token("rival"))
+        self.assertEqual(token["state"], "refused")
+        self.assertIn("its subject is `rival`", token["why"])
+        shown = machine.sallyport("agents", "show", "bot")
+        self.assertEqual(shown.returncode, 1, shown.stdout)
+        self.assertIn("token refused\n", shown.stdout)
+        self.assertIn("its subject is `rival`, and Agent `bot` asks for", shown.stdout)
+        self.assertIn("refused", self.row())
+
+    def test_none_where_none_is_asked_for(self):
+        lines = machine.sallyport("agents").stdout.splitlines()
+        self.assertRegex(next(line for line in lines if line.startswith("free ")), r" -  +\d")
+
+
 class Keys(Proof):
     """Each of these changes the provider; they are run in this order."""
 

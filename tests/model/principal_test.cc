@@ -25,6 +25,9 @@ TEST(Principal, IsNamedByAgentWorkloadTokenAndProcess) {
   principal.token.issuer.clear();
   principal.agent.clear();
   EXPECT_EQ(describe(principal), "nobody (docker:web, unknown[12])");
+  principal.process = {};
+  principal.process.command = "psql"s;
+  EXPECT_EQ(describe(principal), "nobody (docker:web, psql)") << "stated, not seen";
 }
 
 TEST(Principal, AWorkloadGoesByTheNameThatPeopleKnow) {

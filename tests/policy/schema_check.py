@@ -47,6 +47,8 @@ GOOD = [
                             "window": {"from": "2026-11-01", "until": "2026-11-01T09:30:00+01:00"}}),
 ]
 GOOD += [
+    changed("Entitlement", {"agent": "a", "target": "t", "allow": [
+        {"sql": {}, "process": {"exe": "/usr/bin/psql", "sha256": ["a" * 64], "uid": 1000, "gid": [0, 1]}}]}),
     changed("Issuer", {"url": "https://login.example.com", "audience": "sallyport"}),
     changed("Issuer", {"url": "kubernetes/sa", "audience": ["a", "b"], "jwks": "/etc/keys.json", "skew": "10s",
                        "algorithms": ["ES256"], "keepKeys": "7d"}),
@@ -54,6 +56,10 @@ GOOD += [
                                                              "claims": {"groups": ["x"], "/a/b": "y"}}}),
 ]
 BAD = [
+    changed("Entitlement", {"agent": "a", "target": "t", "allow": [{"process": {"exe": "/usr/bin/psql"}}]}),
+    changed("Entitlement", {"agent": "a", "target": "t", "allow": [{"sql": {}, "process": {}}]}),
+    changed("Entitlement", {"agent": "a", "target": "t", "allow": [{"sql": {}, "process": {"exe": "psql"}}]}),
+    changed("Entitlement", {"agent": "a", "target": "t", "allow": [{"sql": {}, "process": {"sha256": "abc"}}]}),
     changed("Issuer", {"url": "https://login.example.com"}),
     changed("Issuer", {"url": "https://a", "audience": "b", "algorithms": ["HS256"]}),
     changed("Agent", {"workload": [{"exec": "a"}], "token": {"issuer": "corp"}}),

@@ -59,7 +59,8 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(properties(defs["Entitlement"]), words(keys::kEntitlement));
   EXPECT_EQ(properties(defs["Detector"]), words(keys::kDetector));
   EXPECT_EQ(properties(spec("Detector", "patterns")["items"]), words(keys::kPattern));
-  EXPECT_EQ(properties(defs["rule"]), words(keys::kRuleProtocols));
+  EXPECT_EQ(properties(defs["rule"]), words(keys::kRule));
+  EXPECT_EQ(properties(defs["rule"]["properties"]["process"]), words(keys::kProcess));
   EXPECT_EQ(properties(defs["rule"]["properties"]["sql"]), words(kSqlKeys));
   EXPECT_EQ(properties(spec("Agent", "workload")["items"]["oneOf"][0]["properties"]["exec"]["anyOf"][1]),
             words(keys::kExec));
@@ -116,21 +117,35 @@ TEST(Reference, NamesEveryKeyAndWord) {
   const auto names = [&](std::span<const std::string_view> list) {
     for (std::string_view word : list) EXPECT_NE(page.find(fmt::format("`{}`", word)), std::string::npos) << word;
   };
-  for (auto list :
-       {std::span<const std::string_view>(keys::kIssuer),      std::span<const std::string_view>(keys::kToken),
-        std::span<const std::string_view>(keys::kAlgorithms),  std::span<const std::string_view>(keys::kKinds),
-        std::span<const std::string_view>(keys::kAgent),       std::span<const std::string_view>(keys::kWorkload),
-        std::span<const std::string_view>(keys::kExec),        std::span<const std::string_view>(keys::kKubernetes),
-        std::span<const std::string_view>(keys::kContainer),   std::span<const std::string_view>(keys::kSystemd),
-        std::span<const std::string_view>(keys::kLevels),      std::span<const std::string_view>(keys::kTarget),
-        std::span<const std::string_view>(keys::kTls),         std::span<const std::string_view>(keys::kTlsModes),
-        std::span<const std::string_view>(keys::kAgentTls),    std::span<const std::string_view>(keys::kCredential),
-        std::span<const std::string_view>(keys::kAuthMethods), std::span<const std::string_view>(keys::kMask),
-        std::span<const std::string_view>(keys::kMaskDetect),  std::span<const std::string_view>(keys::kDetector),
-        std::span<const std::string_view>(keys::kPattern),     std::span<const std::string_view>(keys::kStrategies),
-        std::span<const std::string_view>(keys::kEntitlement), std::span<const std::string_view>(keys::kLimit),
-        std::span<const std::string_view>(keys::kWindow),      std::span<const std::string_view>(keys::kReview),
-        std::span<const std::string_view>(kSqlKeys),           statement_words()})
+  for (auto list : {std::span<const std::string_view>(keys::kIssuer),
+                    std::span<const std::string_view>(keys::kToken),
+                    std::span<const std::string_view>(keys::kAlgorithms),
+                    std::span<const std::string_view>(keys::kKinds),
+                    std::span<const std::string_view>(keys::kAgent),
+                    std::span<const std::string_view>(keys::kWorkload),
+                    std::span<const std::string_view>(keys::kExec),
+                    std::span<const std::string_view>(keys::kKubernetes),
+                    std::span<const std::string_view>(keys::kContainer),
+                    std::span<const std::string_view>(keys::kSystemd),
+                    std::span<const std::string_view>(keys::kLevels),
+                    std::span<const std::string_view>(keys::kTarget),
+                    std::span<const std::string_view>(keys::kTls),
+                    std::span<const std::string_view>(keys::kTlsModes),
+                    std::span<const std::string_view>(keys::kAgentTls),
+                    std::span<const std::string_view>(keys::kCredential),
+                    std::span<const std::string_view>(keys::kAuthMethods),
+                    std::span<const std::string_view>(keys::kMask),
+                    std::span<const std::string_view>(keys::kMaskDetect),
+                    std::span<const std::string_view>(keys::kDetector),
+                    std::span<const std::string_view>(keys::kPattern),
+                    std::span<const std::string_view>(keys::kStrategies),
+                    std::span<const std::string_view>(keys::kEntitlement),
+                    std::span<const std::string_view>(keys::kLimit),
+                    std::span<const std::string_view>(keys::kProcess),
+                    std::span<const std::string_view>(keys::kWindow),
+                    std::span<const std::string_view>(keys::kReview),
+                    std::span<const std::string_view>(kSqlKeys),
+                    statement_words()})
     names(list);
 }
 

@@ -114,6 +114,11 @@ TEST(Payload, EveryTypeComesBack) {
   EXPECT_EQ(opened.destination.to_string(), "[fd00::1]:5432");
   EXPECT_EQ(opened.principal.process, opened_body().principal.process);
   EXPECT_EQ(opened.principal.token, opened_body().principal.token);
+  model::SessionOpened doubtful = opened_body();
+  doubtful.principal.process.executable_doubt = "its executable is on fuse";
+  doubtful.principal.process.sha256_missing = "its executable is larger than 512 MiB";
+  EXPECT_EQ(std::get<model::SessionOpened>(*read_body(1, cbor_of(doubtful))).principal.process,
+            doubtful.principal.process);
   const auto rows = std::get<model::RowsReturned>(*read_body(3, cbor_of(rows_body(1))));
   EXPECT_EQ(rows.rows[1][1], std::nullopt);
 }

@@ -209,12 +209,13 @@ TEST_F(SessionsTest, Show) {
 TEST_F(SessionsTest, List) {
   EXPECT_EQ(render_list({}), "no sessions\n");
   write(whole_session(session_id(1)));
-  EXPECT_EQ(
-      render_list(*list_sessions(directory_, {})),
-      "SESSION                     STATE   OPENED               LASTED   AGENT        TARGET       OPERATIONS  "
-      "DENIED  ROWS  FROM\n" +
-          session_id(1) +
-          "  closed  2026-09-21T14:13:20  70.0 ms  billing-bot  invoices-db  2           1       2     psql (1234)\n");
+  EXPECT_EQ(render_list(*list_sessions(directory_, {})),
+            "SESSION                     STATE   OPENED               LASTED   TARGET       OPERATIONS  DENIED  ROWS  "
+            "PRINCIPAL\n" +
+                session_id(1) +
+                "  closed  2026-09-21T14:13:20  70.0 ms  invoices-db  2           1       2     billing-bot "
+                "(exec:billing-bot, "
+                "corp/system:serviceaccount:bots:billing-bot, psql[1234])\n");
 }
 
 TEST_F(SessionsTest, Replay) {

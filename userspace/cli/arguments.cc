@@ -158,6 +158,13 @@ void Parser::add_policy() {
   explain.add_option("--agent", policy_.agent)->required();
   explain.add_option("--target", policy_.target)->required();
   explain.add_option("statement", policy_.sql, "SQL text")->required();
+  explain.add_option("--workload", policy_.workload, "as `sallyport agents show` names it");
+  auto* issuer = explain.add_option("--issuer", policy_.issuer, "of its token");
+  explain.add_option("--subject", policy_.subject, "of its token")->needs(issuer);
+  explain.add_option("--exe", policy_.exe, "path of the process's executable, for rules with `process`");
+  explain.add_option("--sha256", policy_.sha256, "of the executable");
+  explain.add_option("--uid", policy_.uid, "of the process");
+  explain.add_option("--gid", policy_.gid, "of the process");
   add_schema(explain);
   add(group, "reload", "make the daemon read its policy now", "sudo sallyport policy reload",
       [this] { return run_policy_reload(common_); });

@@ -66,6 +66,23 @@ Result<> known(const policy::Policy& policy, const PolicyArguments& arguments) {
   return {};
 }
 
+/// Who calls, as far as the options say it. What they do not say of the process nobody can tell.
+model::Principal stated_principal(const PolicyArguments& arguments) {
+  model::Principal out;
+  out.agent = arguments.agent;
+  out.workload = arguments.workload;
+  out.token.issuer = arguments.issuer;
+  out.token.subject = arguments.subject;
+  model::Process& process = out.process;
+  process.executable = arguments.exe;
+  process.sha256 = arguments.sha256;
+  process.uid = arguments.uid.value_or(~0u);
+  process.gid = arguments.gid.value_or(~0u);
+  const bool stated = !arguments.exe.empty() || !arguments.sha256.empty() || arguments.uid || arguments.gid;
+  if (stated) process.command = arguments.exe.empty() ? "process" : arguments.exe.substr(arguments.exe.rfind('/') + 1);
+  return out;
+}
+
 /// Per Agent who tells what its workloads ask for, where that is not the cgroup alone.
 json workload_sources(const policy::Policy& policy) {
   json out = json::object();
@@ -202,14 +219,13 @@ int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
   }
   const model::Operation operation{1, 0, arguments.target,
                                    model::Sql{model::Sql::Source::query, arguments.sql, effects_of(*analysis)}};
-  model::Principal principal;
-  principal.agent = arguments.agent;
+  const model::Principal principal = stated_principal(arguments);
   model::Decision decision = policy->decide(principal, operation, read_clocks().wall_ns);
   const auto masks = masks_by_lineage(*analysis, decision);
   if (common.json) {
-    print_json(policy::explain_json(decision, operation, &masks));
+    print_json(policy::explain_json(decision, operation, &masks, &principal));
   } else {
-    print(policy::explain_text(decision, operation, &masks));
+    print(policy::explain_text(decision, operation, &masks, &principal));
     print(schema->note());
   }
   return decision.outcome == model::Outcome::allow ? kDone : kFound;

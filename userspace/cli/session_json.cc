@@ -96,7 +96,9 @@ SessionOpened opened_of(const json& value) {
   take(process, "executable", principal.process.executable);
   take(process, "executable_device", principal.process.executable_device);
   take(process, "executable_inode", principal.process.executable_inode);
+  take(process, "executable_doubt", principal.process.executable_doubt);
   take(process, "sha256", principal.process.sha256);
+  take(process, "sha256_missing", principal.process.sha256_missing);
   take(process, "arguments", principal.process.arguments);
   take(process, "directory", principal.process.directory);
   take(process, "unknown", principal.process.unknown);

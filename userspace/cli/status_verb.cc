@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/output.h"
@@ -46,12 +47,33 @@ std::string runtime_text(const json& each) {
   return error.empty() ? out : out + ": " + error;
 }
 
-/// "verified, until 2026-11-24T15:00:00Z"; "-": it needs none, or shows none.
-std::string token_text(const json& agent) {
-  const json token = agent.value("token", json());
+/// "proven until 2026-11-24T15:00:00Z", "pending", "refused"; "-": policy asks for none.
+std::string token_text(const json& workload) {
+  const json token = workload.value("token", json());
   if (!token.is_object()) return "-";
-  const std::string expires = token.value("expires", "");
-  return text_of(token, "state") + (expires.empty() ? "" : ", until " + expires);
+  const std::string until = text_of(token, "until");
+  return text_of(token, "state") + (until == "-" ? "" : " until " + until);
+}
+
+/// Of all workloads of an agent: how many stand how, and when the first proof ends. "proven until T", "2 proven until
+/// T, 1 refused", "-".
+std::string tokens_text(const json& agent) {
+  std::map<std::string, std::pair<size_t, std::string>> by_state;
+  size_t asked = 0;
+  for (const json& workload : agent.value("workloads", json::array())) {
+    const json token = workload.value("token", json());
+    if (!token.is_object()) continue;
+    ++asked;
+    auto& [count, until] = by_state[text_of(token, "state")];
+    ++count;
+    const std::string own = text_of(token, "until");
+    if (own != "-" && (until.empty() || own < until)) until = own;
+  }
+  std::string out;
+  for (const auto& [state, of] : by_state)
+    out += fmt::format("{}{}{}{}", out.empty() ? "" : ", ", asked == 1 ? "" : fmt::format("{} ", of.first), state,
+                       of.second.empty() ? "" : " until " + of.second);
+  return out.empty() ? "-" : out;
 }
 
 void print_status(const json& status) {
@@ -109,7 +131,7 @@ int run_agents(const Common& common) {
   for (const json& agent : *agents) {
     const auto workloads = agent.find("workloads");
     rows.push_back({text_of(agent, "name"), text_of(agent, "owner"), text_of(agent, "min_level"),
-                    workloads == agent.end() ? "-" : std::to_string(workloads->size()), token_text(agent),
+                    workloads == agent.end() ? "-" : std::to_string(workloads->size()), tokens_text(agent),
                     text_of(agent, "flows"), text_of(agent, "last_seen")});
   }
   print_table({"AGENT", "OWNER", "MIN LEVEL", "WORKLOADS", "TOKEN", "FLOWS", "LAST SEEN"}, rows);
@@ -128,14 +150,19 @@ int run_agent_show(const Common& common, const std::string& name) {
   }
   auto line = [](std::string_view what, const std::string& value) { print(fmt::format("{:<10}{}\n", what, value)); };
   line("agent", text_of(*agent, "name") + "  of " + text_of(*agent, "owner"));
-  line("token", token_text(*agent));
   line("flows", text_of(*agent, "flows") + ", last seen " + text_of(*agent, "last_seen"));
   bool refused = false;
   for (const json& workload : agent->value("workloads", json::array())) {
     line("workload", text_of(workload, "workload") + "  " + text_of(workload, "cgroup"));
     const std::string refusal = workload.value("refusal", "");
     if (!refusal.empty()) line("", "refused: " + refusal);
-    refused |= !refusal.empty();
+    const json token = workload.value("token", json());
+    const bool token_refused = token.is_object() && text_of(token, "state") == "refused";
+    if (token.is_object()) line("", "token " + token_text(workload));
+    if (token_refused) line("", text_of(token, "why"));
+    if (token.is_object() && token.contains("subject"))
+      line("", fmt::format("{}/{}", text_of(token, "issuer"), text_of(token, "subject")));
+    refused |= !refusal.empty() || token_refused;
   }
   for (const json& near : agent->value("near", json::array())) {
     line("not its", text_of(near, "workload") + "  " + text_of(near, "cgroup"));

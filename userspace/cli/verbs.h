@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,14 @@ struct PolicyArguments {
   std::string sql;
   std::string schema;  ///< file of SQL, "live", or empty: relations are plain tables
   std::string dsn;     ///< of the live server
+  // Who calls, for `explain`; empty: not stated.
+  std::string workload;
+  std::string issuer;
+  std::string subject;
+  std::string exe;
+  std::string sha256;
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
 };
 
 struct TokenArguments {

@@ -50,7 +50,8 @@ json token_json(const flow::Standing& standing) {
   return {{"state", "proven"},
           {"issuer", standing.token.issuer},
           {"subject", standing.token.subject},
-          {"expires", format_time(standing.token.expires_wall_ns)}};
+          {"expires", format_time(standing.token.expires_wall_ns)},
+          {"until", standing.until_wall_ns == 0 ? json() : json(format_time(standing.until_wall_ns))}};
 }
 
 }  // namespace

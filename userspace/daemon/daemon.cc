@@ -105,8 +105,8 @@ Result<> Node::start() {
 
   policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { policy_changed(); });
   tokens_ = std::make_unique<Tokens>(*policy_, kernel_->cgroup_root(), [this](uint64_t id) { tell_flows_of(id); });
-  services_ =
-      std::make_unique<FlowServices>(*policy_, *tokens_, registry_, cancel_keys_, limits_, catalogues_, host_name());
+  services_ = std::make_unique<FlowServices>(*policy_, *tokens_, registry_, cancel_keys_, limits_, catalogues_,
+                                             processes_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
   auto side = edges::SideConnections::start(
       catalogues_, [this](const std::string& file) { return services_->credentials().find(file); });

@@ -25,13 +25,14 @@ std::string strong_random(size_t count) {
 
 FlowServices::FlowServices(PolicyStore& policy, const Tokens& tokens, node::FlowRegistry& registry,
                            node::CancelKeys& cancel_keys, node::LimitCounters& limits, node::Catalogues& catalogues,
-                           std::string node_name)
+                           edges::Processes& processes, std::string node_name)
     : policy_(policy),
       tokens_(tokens),
       registry_(registry),
       cancel_keys_(cancel_keys),
       limits_(limits),
       catalogues_(catalogues),
+      processes_(processes),
       credentials_(geteuid()),
       node_name_(std::move(node_name)),
       node_secret_(strong_random(32)) {}

@@ -8,6 +8,7 @@
 
 #include "daemon/policy_store.h"
 #include "daemon/tokens.h"
+#include "sallyport/edges/process.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/node/cancel_keys.h"
 #include "sallyport/node/catalogues.h"
@@ -21,11 +22,15 @@ class FlowServices final : public flow::Services {
  public:
   /// All outlive this.
   FlowServices(PolicyStore& policy, const Tokens& tokens, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
-               node::LimitCounters& limits, node::Catalogues& catalogues, std::string node_name);
+               node::LimitCounters& limits, node::Catalogues& catalogues, edges::Processes& processes,
+               std::string node_name);
 
   std::shared_ptr<const flow::Facts> facts() override { return policy_.facts(); }
   std::shared_ptr<const flow::Standing> standing(const flow::Origin& origin) override {
     return tokens_.standing(origin.principal.cgroup_id);
+  }
+  std::optional<model::Process> process_again(const flow::Origin& origin) override {
+    return processes_.again(origin.principal.process);
   }
   std::string random_bytes(size_t count) override;
   model::SessionId make_session_id(const Now& now) override;
@@ -59,6 +64,7 @@ class FlowServices final : public flow::Services {
   node::CancelKeys& cancel_keys_;
   node::LimitCounters& limits_;
   node::Catalogues& catalogues_;
+  edges::Processes& processes_;
   node::Credentials credentials_;
   const std::string node_name_;
   const Secret node_secret_;

@@ -52,15 +52,16 @@ std::string name_of(const Workload& workload) {
 }
 
 std::string name_of(const Process& process) {
-  return fmt::format("{}[{}]", process.command.empty() || !process.unknown.empty() ? "unknown" : process.command,
-                     process.pid);
+  const bool known = !process.command.empty() && process.unknown.empty();
+  const std::string name = known ? process.command : "unknown";
+  return process.pid == 0 ? name : fmt::format("{}[{}]", name, process.pid);
 }
 
 std::string describe(const Principal& principal) {
   std::string in_brackets = principal.workload;
   const auto add = [&](const std::string& part) { in_brackets += (in_brackets.empty() ? "" : ", ") + part; };
   if (!principal.token.issuer.empty()) add(fmt::format("{}/{}", principal.token.issuer, principal.token.subject));
-  if (principal.process.pid != 0) add(name_of(principal.process));
+  if (principal.process.pid != 0 || !principal.process.command.empty()) add(name_of(principal.process));
   const std::string agent = principal.agent.empty() ? "nobody" : principal.agent;
   return in_brackets.empty() ? agent : fmt::format("{} ({})", agent, in_brackets);
 }

@@ -118,6 +118,30 @@ void check_past(const Entitlement& entitlement, int64_t wall_ns, Findings& findi
                    "its denies and masks stay in force");
 }
 
+/// `exe` is a path in the workload's own mount namespace: what a container has there is its image's word.
+void check_processes(const Entitlement& entitlement, const Agent* agent, Findings& findings) {
+  const auto in_container = [](const WorkloadSelector& selector) {
+    using Kind = model::WorkloadKind;
+    return selector.kind != Kind::systemd && selector.kind != Kind::other;
+  };
+  const bool contained = agent && std::ranges::any_of(agent->workloads, in_container);
+  bool grants = false, to_all = false;
+  for (const auto& rule : entitlement.rules) {
+    grants |= rule->outcome != model::Outcome::deny;
+    to_all |= rule->outcome != model::Outcome::deny && !rule->process;
+    if (!contained || !rule->process || rule->process->exe.empty() || !rule->process->sha256.empty()) continue;
+    findings.warning(rule->place,
+                     fmt::format("`{}`: what lies at {} in a container is the container's own word", rule->name,
+                                 rule->process->exe[0].text),
+                     "name the file's `sha256` too");
+  }
+  if (grants && !to_all && !entitlement.reveal.empty())
+    findings.warning(entitlement.reveal[0].where,
+                     fmt::format("`reveal` of Entitlement `{}` counts for every process of the agent, and its rules "
+                                 "are for some",
+                                 entitlement.name));
+}
+
 using ScopeRules = std::map<std::pair<std::string_view, std::string_view>, std::vector<const Entitlement*>>;
 
 void check_unreachable(const std::vector<const Entitlement*>& scope, Findings& findings) {
@@ -126,7 +150,8 @@ void check_unreachable(const std::vector<const Entitlement*>& scope, Findings& f
     for (const auto& rule : entitlement->rules)
       (rule->outcome == model::Outcome::deny ? denies : grants).push_back(rule.get());
   for (const Rule* grant : grants) {
-    const auto shadow = std::ranges::find_if(denies, [&](const Rule* deny) { return shadows(deny->sql, grant->sql); });
+    const auto shadow = std::ranges::find_if(
+        denies, [&](const Rule* deny) { return !deny->process && shadows(deny->sql, grant->sql); });
     if (shadow == denies.end()) continue;
     findings.error(grant->place,
                    fmt::format("unreachable: `{}` denies everything that `{}` matches", (*shadow)->name, grant->name),
@@ -173,6 +198,8 @@ void check_together(const Documents& documents, const LoadOptions& options, Find
             "a mask that an Entitlement adds is not lifted by another one");
     }
     check_past(*entitlement, options.wall_ns, findings);
+    const auto agent = std::ranges::find(documents.agents, entitlement->agent.name, &Agent::name);
+    check_processes(*entitlement, agent == documents.agents.end() ? nullptr : &*agent, findings);
     auto& scope = scopes[{entitlement->agent.name, entitlement->target.name}];
     scope.push_back(entitlement.get());
     if (scope.size() == limits::kPolicyScopeEntitlementsMax + 1)

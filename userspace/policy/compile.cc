@@ -64,6 +64,7 @@ class PhaseBuilder {
     out.baseline = true;
     for (const Entitlement* entitlement : scope_.entitlements) {
       const bool grants = entitlement->grants_at(from_ns);
+      for (const auto& rule : entitlement->rules) out.by_process |= rule->process.has_value();
       out.baseline &= entitlement->baseline;
       for (const auto& rule : entitlement->rules) {
         if (rule->outcome == model::Outcome::deny) out.deny.push_back(rule.get());
@@ -73,7 +74,7 @@ class PhaseBuilder {
     }
     out.grants = !out.cover.empty();
     out.baseline &= out.grants;
-    out.obligations = obligations(from_ns);
+    out.obligations = std::make_shared<const model::Obligations>(obligations(from_ns));
     return out;
   }
 
@@ -194,14 +195,29 @@ std::unique_ptr<const Compiled> compile(Documents documents, const LoadOptions& 
       out->scope_index.emplace(ScopeKey{scope->agent->name, scope->target->name}, scope);
     }
     scope->entitlements.push_back(entitlement.get());
+    for (const auto& rule : entitlement->rules) scope->by_digest |= rule->process && !rule->process->sha256.empty();
   }
   for (const auto& scope : out->scopes) build_phases(*out, *scope);
   return out;
 }
 
-const Phase& Scope::at(int64_t wall_ns) const {
-  const auto phase = std::ranges::upper_bound(phases, wall_ns, {}, &Phase::until_ns);
-  return phase == phases.end() ? phases.back() : *phase;
+const Phase& Scope::at(int64_t wall_ns, const model::Process& process, Phase& own) const {
+  const auto found = std::ranges::upper_bound(phases, wall_ns, {}, &Phase::until_ns);
+  const Phase& phase = found == phases.end() ? phases.back() : *found;
+  if (!phase.by_process) return phase;
+  own = phase;
+  const auto fit_of = [&](const Rule* rule) { return rule->process ? fit(*rule->process, process) : Fit::yes; };
+  const auto for_another = [&](const Rule* rule) { return fit_of(rule) == Fit::no; };
+  std::erase_if(own.deny, for_another);
+  std::erase_if(own.hold, for_another);
+  std::erase_if(own.cover, [&](const Rule* rule) {
+    if (fit_of(rule) == Fit::yes) return false;
+    own.set_aside.push_back(rule);
+    return true;
+  });
+  own.grants = !own.cover.empty();
+  own.baseline &= own.grants;
+  return own;
 }
 
 const Scope* Compiled::find_scope(std::string_view agent, std::string_view target) const {

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "match_process.h"
 #include "match_sql.h"
 #include "match_workload.h"
 #include "sallyport/policy/policy.h"
@@ -22,6 +24,7 @@ inline constexpr int64_t kAlways = std::numeric_limits<int64_t>::min();
 struct Rule : NamedRule {
   model::Outcome outcome = model::Outcome::deny;
   SqlRule sql;
+  std::optional<ProcessRule> process;  ///< nothing: it is for all processes
   Place place;
 };
 
@@ -58,7 +61,8 @@ struct Entitlement {
   bool grants_at(int64_t wall_ns) const { return wall_ns >= from_ns && wall_ns < end_ns(); }
 };
 
-/// Which rules count between two edges of windows and reviews: within it, time changes nothing.
+/// Which rules count between two edges of windows and reviews: within it, time changes nothing. Read through
+/// Scope::at(), which leaves those that are for the process.
 struct Phase {
   int64_t until_ns = kForever;
   std::vector<const Rule*> cover;  ///< allow and hold rules of entitlements that grant
@@ -66,7 +70,9 @@ struct Phase {
   std::vector<const Rule*> deny;   ///< of all
   bool grants = false;             ///< there is a rule in `cover`
   bool baseline = false;
-  model::Obligations obligations;
+  bool by_process = false;             ///< some rule has a `process`
+  std::vector<const Rule*> set_aside;  ///< those of `cover` that are not for this process
+  std::shared_ptr<const model::Obligations> obligations;
 };
 
 /// All that is said about one agent on one target.
@@ -75,7 +81,11 @@ struct Scope {
   const Target* target = nullptr;
   std::vector<const Entitlement*> entitlements;  ///< by name
   std::vector<Phase> phases;                     ///< in time; the last one lasts forever
-  const Phase& at(int64_t wall_ns) const;
+  bool by_digest = false;                        ///< some rule has `process: {sha256: …}`
+
+  /// As it is for one process: what surely is for another is out of hold and deny, what is not surely for this one is
+  /// out of cover. `own` keeps it where it is not one of `phases`.
+  const Phase& at(int64_t wall_ns, const model::Process& process, Phase& own) const;
 };
 
 /// What only decisions need to know of a Target.

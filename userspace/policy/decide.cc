@@ -117,8 +117,8 @@ void add_lapsed(const Scope& scope, int64_t wall_ns, Causes& causes) {
   }
 }
 
-Judgement judge_effects(const Compiled& policy, const Scope& scope, std::span<const Effect> effects, int64_t wall_ns) {
-  const Phase& phase = scope.at(wall_ns);
+Judgement judge_effects(const Compiled& policy, const Scope& scope, const Phase& phase, std::span<const Effect> effects,
+                        int64_t wall_ns) {
   const Judge judge(policy.rules_of(*scope.target), phase);
   Judgement out;
   Causes causes(out);
@@ -158,23 +158,59 @@ Judgement judge_effects(const Compiled& policy, const Scope& scope, std::span<co
   if (stage == Stage::covered && causes.empty()) causes.add(&kNothing);
   if (stage >= Stage::left_over) return out;
   out.outcome = stage == Stage::held ? Outcome::hold : Outcome::allow;
-  out.obligations = &phase.obligations;
+  out.obligations = phase.obligations.get();
   return out;
 }
 
 Cause to_cause(const NamedRule& rule) { return {rule.name, rule.text, rule.where}; }
 
+/// " (nobody can rule out that …)": a rule for some processes that speaks against one which nobody can tell.
+std::string doubt_of(const NamedRule& named, const Phase& phase, const model::Process& process) {
+  for (const auto* rules : {&phase.deny, &phase.hold})
+    for (const Rule* rule : *rules)
+      if (rule == &named && rule->process)
+        if (const std::string why = why_not(*rule->process, process); !why.empty())
+          return fmt::format(" (it may be such a process: {})", why);
+  return {};
+}
+
 /// Adds every rule of one sort that speaks against the operation, with the effect it speaks of.
 template <class Find>
-void add_causes(std::span<const Effect> effects, std::string_view verb, Find find, Decision& out) {
+void add_causes(const Phase& phase, const model::Process& process, std::span<const Effect> effects,
+                std::string_view verb, Find find, Decision& out) {
   for (const Effect& effect : effects) {
     if (out.causes.size() >= limits::kPolicyCausesMax) return;
     const NamedRule* rule = find(SqlEffect(effect));
     if (!rule) continue;
     const bool named = std::ranges::any_of(out.causes, [&](const Cause& cause) { return cause.rule == rule->name; });
     if (!named)
-      out.causes.push_back({rule->name, fmt::format("`{}` {} {}", rule->text, verb, describe(effect)), rule->where});
+      out.causes.push_back(
+          {rule->name, fmt::format("`{}` {} {}{}", rule->text, verb, describe(effect), doubt_of(*rule, phase, process)),
+           rule->where});
   }
+}
+
+/// Rules that would cover what `would_cover` says, if they were for this process; the first one found.
+template <class WouldCover>
+const Rule* add_set_aside(const Phase& phase, const model::Process& process, WouldCover would_cover, Decision& out) {
+  const Rule* first = nullptr;
+  for (const Rule* rule : phase.set_aside) {
+    if (!would_cover(*rule) || out.causes.size() >= limits::kPolicyCausesMax) continue;
+    if (!first) first = rule;
+    if (std::ranges::find(out.causes, rule->name, &Cause::rule) != out.causes.end()) continue;
+    out.causes.push_back({rule->name,
+                          fmt::format("`{}` is for another process: {}", rule->text, why_not(*rule->process, process)),
+                          rule->where});
+  }
+  return first;
+}
+
+/// The hint where rules are for other processes: `allow` as it would be for this one.
+std::string hint_for_process(const Rule& rule, const model::Process& process, const Effects& effects,
+                             const Entitlement& into) {
+  const std::string words = process_hint(*rule.process, process);
+  if (!words.empty()) return hint_rule(smallest_allow(effects, words), into);
+  return "# no rule can name this process: connect again, or run the executable that the rule names";
 }
 
 const Entitlement& entitlement_to_extend(const Scope& scope, int64_t wall_ns) {
@@ -207,40 +243,51 @@ std::string entitlements_in_words(const Scope& scope, const Entitlement& first) 
 }
 
 /// Names each effect that no rule covers, and proposes the rule that would.
-void explain_left_over(const Scope& scope, const Judge& judge, const Phase& phase, std::span<const Effect> effects,
-                       const Entitlement& into, Decision& out) {
+void explain_left_over(const Scope& scope, const Judge& judge, const Phase& phase, const model::Process& process,
+                       std::span<const Effect> effects, const Entitlement& into, Decision& out) {
   const std::string whose = entitlements_in_words(scope, into);
   Effects left_over;
+  const Rule* set_aside = nullptr;
+  if (effects.empty())
+    set_aside = add_set_aside(
+        phase, process, [](const Rule&) { return true; }, out);
   for (const Effect& effect : effects) {
     Judgement scratch;
     Causes causes(scratch);
     if (left_over.size() >= limits::kPolicyHintRulesMax) break;
     if (phase.grants && judge.cover(SqlEffect(effect), causes)) continue;
     left_over.push_back(&effect);
+    const SqlEffect sql(effect);
+    const auto would_cover = [&](const Rule& rule) { return covers(rule.sql, sql) != Cover::none; };
+    if (const Rule* rule = add_set_aside(phase, process, would_cover, out)) {
+      if (!set_aside) set_aside = rule;
+      continue;
+    }
     out.causes.push_back(
         {"no rule", fmt::format("no rule of {} allows {}", whose, describe(effect)), into.where.to_string()});
   }
   if (out.causes.empty())
     out.causes.push_back({"no rule", fmt::format("no rule of {} grants anything", whose), into.where.to_string()});
-  out.hint = hint_rule(left_over, into);
+  out.hint =
+      set_aside ? hint_for_process(*set_aside, process, left_over, into) : hint_rule(smallest_allow(left_over), into);
 }
 
 /// The words of a deny inside a scope: which rules, or the want of one.
-void explain_deny(const Scope& scope, const Judge& judge, const Phase& phase, std::span<const Effect> effects,
-                  int64_t wall_ns, const Judgement& judgement, Decision& out) {
-  if (!phase.grants && judgement.causes[0]) {
+void explain_deny(const Scope& scope, const Judge& judge, const Phase& phase, const model::Process& process,
+                  std::span<const Effect> effects, int64_t wall_ns, const Judgement& judgement, Decision& out) {
+  if (!phase.grants && phase.set_aside.empty() && judgement.causes[0]) {
     for (const NamedRule* rule : judgement.causes)
       if (rule) out.causes.push_back(to_cause(*rule));
     out.hint = fmt::format("# {}: {} ({})", out.causes[0].rule, out.causes[0].text, out.causes[0].where);
     return;
   }
   add_causes(
-      effects, "refuses", [&](const SqlEffect& sql) { return judge.denied_by(sql); }, out);
+      phase, process, effects, "refuses", [&](const SqlEffect& sql) { return judge.denied_by(sql); }, out);
   if (!out.causes.empty()) {
     out.hint = hint_for_refusal(scope, judge, effects, out);
     return;
   }
-  explain_left_over(scope, judge, phase, effects, entitlement_to_extend(scope, wall_ns), out);
+  explain_left_over(scope, judge, phase, process, effects, entitlement_to_extend(scope, wall_ns), out);
 }
 
 Decision deny(std::string rule, std::string text, std::string hint, uint64_t epoch) {
@@ -251,20 +298,20 @@ Decision deny(std::string rule, std::string text, std::string hint, uint64_t epo
   return out;
 }
 
-Decision decide_in_scope(const Compiled& policy, const Scope& scope, std::span<const Effect> effects, int64_t wall_ns) {
-  const Phase& phase = scope.at(wall_ns);
+Decision decide_in_scope(const Compiled& policy, const Scope& scope, const Phase& phase, const model::Process& process,
+                         std::span<const Effect> effects, int64_t wall_ns) {
   const Judge judge(policy.rules_of(*scope.target), phase);
-  const Judgement judgement = judge_effects(policy, scope, effects, wall_ns);
+  const Judgement judgement = judge_effects(policy, scope, phase, effects, wall_ns);
   Decision out;
   out.outcome = judgement.outcome;
   out.expires_wall_ns = judgement.expires_wall_ns;
   out.policy_epoch = policy.epoch;
   if (judgement.obligations) out.obligations = *judgement.obligations;
   if (judgement.outcome == Outcome::deny) {
-    explain_deny(scope, judge, phase, effects, wall_ns, judgement, out);
+    explain_deny(scope, judge, phase, process, effects, wall_ns, judgement, out);
   } else if (judgement.outcome == Outcome::hold) {
     add_causes(
-        effects, "holds", [&](const SqlEffect& sql) { return judge.held_by(sql); }, out);
+        phase, process, effects, "holds", [&](const SqlEffect& sql) { return judge.held_by(sql); }, out);
   } else {
     for (const NamedRule* rule : judgement.causes)
       if (rule) out.causes.push_back(to_cause(*rule));
@@ -273,14 +320,14 @@ Decision decide_in_scope(const Compiled& policy, const Scope& scope, std::span<c
 }
 
 /// The connection itself: allowed if anything at all is granted now.
-Decision decide_connect(const Compiled& policy, const Scope& scope, int64_t wall_ns) {
-  const Phase& phase = scope.at(wall_ns);
-  if (!phase.grants) return decide_in_scope(policy, scope, {}, wall_ns);
+Decision decide_connect(const Compiled& policy, const Scope& scope, const Phase& phase, const model::Process& process,
+                        int64_t wall_ns) {
+  if (!phase.grants) return decide_in_scope(policy, scope, phase, process, {}, wall_ns);
   Decision out;
   out.outcome = Outcome::allow;
   out.policy_epoch = policy.epoch;
   out.expires_wall_ns = phase.until_ns == kForever ? 0 : phase.until_ns;
-  out.obligations = phase.obligations;
+  out.obligations = *phase.obligations;
   for (const Rule* rule : phase.cover) {
     if (out.causes.size() >= Judgement::kCausesMax) break;
     out.causes.push_back(to_cause(*rule));
@@ -299,15 +346,23 @@ Decision deny_unlisted(const Compiled& policy, const model::Principal& principal
 }  // namespace
 
 Judgement Policy::judge(std::string_view agent, std::string_view target, std::span<const Effect> effects,
-                        int64_t wall_ns) const {
+                        int64_t wall_ns, const model::Process& process) const {
   const Scope* scope = compiled_->find_scope(agent, target);
-  return scope ? judge_effects(*compiled_, *scope, effects, wall_ns) : Judgement{};
+  Phase own;
+  return scope ? judge_effects(*compiled_, *scope, scope->at(wall_ns, process, own), effects, wall_ns) : Judgement{};
 }
 
-bool Policy::passes_everything(std::string_view agent, std::string_view target, int64_t wall_ns) const {
+bool Policy::asks_for_digest(std::string_view agent) const {
+  return std::ranges::any_of(compiled_->scopes,
+                             [&](const auto& scope) { return scope->by_digest && scope->agent->name == agent; });
+}
+
+bool Policy::passes_everything(std::string_view agent, std::string_view target, int64_t wall_ns,
+                               const model::Process& process) const {
   const Scope* scope = compiled_->find_scope(agent, target);
   if (!scope) return false;
-  const Phase& phase = scope->at(wall_ns);
+  Phase own;
+  const Phase& phase = scope->at(wall_ns, process, own);
   if (!phase.grants || !phase.hold.empty() || !phase.deny.empty()) return false;
   auto allows_all = [&](auto names) {
     return std::ranges::any_of(phase.cover, [&](const Rule* rule) {
@@ -339,8 +394,11 @@ Decision Policy::decide(const model::Principal& principal, const model::Operatio
     return deny("no entitlement", fmt::format("no Entitlement joins {} and {}", principal.agent, operation.target),
                 hint_entitlement(principal.agent, operation.target, effects), epoch);
   }
-  if (sql) return decide_in_scope(*compiled_, *scope, sql->effects, wall_ns);
-  if (std::holds_alternative<model::Connect>(operation.body)) return decide_connect(*compiled_, *scope, wall_ns);
+  Phase own;
+  const Phase& phase = scope->at(wall_ns, principal.process, own);
+  if (sql) return decide_in_scope(*compiled_, *scope, phase, principal.process, sql->effects, wall_ns);
+  if (std::holds_alternative<model::Connect>(operation.body))
+    return decide_connect(*compiled_, *scope, phase, principal.process, wall_ns);
   return deny("no rule", "nothing decodes this protocol, so no rule can speak of it", "", epoch);
 }
 

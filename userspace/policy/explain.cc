@@ -80,7 +80,7 @@ std::string describe(const Effect& effect) {
 }
 
 nlohmann::json explain_json(const model::Decision& decision, const model::Operation& operation,
-                            const std::vector<ShownMask>* columns) {
+                            const std::vector<ShownMask>* columns, const model::Principal* principal) {
   using nlohmann::json;
   json out;
   out["decision"] = model::to_string(decision.outcome);
@@ -105,13 +105,15 @@ nlohmann::json explain_json(const model::Decision& decision, const model::Operat
                              {"per_s", limit.per_ns / kNanosPerSecond},
                              {"over", model::to_string(limit.over)},
                              {"then", model::to_string(limit.then)}});
+  if (principal) out["principal"] = model::describe(*principal);
   out["hint"] = decision.hint;
   return out;
 }
 
 std::string explain_text(const model::Decision& decision, const model::Operation& operation,
-                         const std::vector<ShownMask>* columns) {
+                         const std::vector<ShownMask>* columns, const model::Principal* principal) {
   std::string out = fmt::format("{}\n", model::to_string(decision.outcome));
+  if (principal) out += fmt::format("  for      {}\n", printable(model::describe(*principal)));
   for (const model::Cause& cause : decision.causes) {
     out += fmt::format("  because  {}: {}\n", cause.rule, cause.text);
     if (!cause.where.empty()) out += fmt::format("           {}\n", cause.where);

@@ -18,6 +18,9 @@ namespace {
 using model::Effect;
 using model::ObjectKind;
 
+/// ", process: {exe: /usr/bin/psql}"
+std::string beside(std::string_view process) { return process.empty() ? "" : fmt::format(", process: {}", process); }
+
 /// One rule in the making: effects that differ in nothing but their columns, or in their tables only.
 struct Proposal {
   std::string statement;
@@ -27,12 +30,12 @@ struct Proposal {
   std::set<std::string> columns;     ///< patterns; empty: all
   bool say_access = false;
 
-  std::string to_string() const {
+  std::string to_string(std::string_view process) const {
     std::string out = fmt::format("statements: [{}]", statement);
     if (!objects.empty()) out += fmt::format(", {}: {}", kSqlKeys[static_cast<size_t>(key_of(kind))], list(objects));
     if (!columns.empty()) out += fmt::format(", columns: {}", list(columns));
     if (say_access) out += fmt::format(", access: [{}]", model::to_string(access));
-    return fmt::format("{{sql: {{{}}}}}", out);
+    return fmt::format("{{sql: {{{}}}{}}}", out, beside(process));
   }
 
  private:
@@ -110,8 +113,9 @@ std::string document(std::string_view kind, std::string_view name, std::string s
 
 }  // namespace
 
-std::string smallest_allow(const Effects& effects) {
-  if (effects.empty()) return "allow: [{sql: {statements: [select], tables: [public.table_name]}}]";
+std::string smallest_allow(const Effects& effects, std::string_view process) {
+  if (effects.empty())
+    return fmt::format("allow: [{{sql: {{statements: [select], tables: [public.table_name]}}{}}}]", beside(process));
   std::vector<Proposal> proposals;
   for (const Effect* effect : effects) {
     Proposal next = propose(*effect);
@@ -123,12 +127,12 @@ std::string smallest_allow(const Effects& effects) {
     if (!merged) proposals.push_back(std::move(next));
   }
   std::string out;
-  for (const Proposal& proposal : proposals) out += (out.empty() ? "" : ", ") + proposal.to_string();
+  for (const Proposal& proposal : proposals) out += (out.empty() ? "" : ", ") + proposal.to_string(process);
   return fmt::format("allow: [{}]", out);
 }
 
-std::string hint_rule(const Effects& effects, const Entitlement& into) {
-  return fmt::format("{}  # Entitlement {}", smallest_allow(effects), into.name);
+std::string hint_rule(std::string_view allow, const Entitlement& into) {
+  return fmt::format("{}  # Entitlement {}", allow, into.name);
 }
 
 std::string hint_entitlement(std::string_view agent, std::string_view target, const Effects& effects) {

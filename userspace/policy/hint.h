@@ -13,11 +13,11 @@ namespace sallyport::policy {
 using Effects = std::vector<const model::Effect*>;
 
 /// "allow: [{sql: {statements: [update], tables: [public.invoices], columns: [amount]}}]": what covers exactly these
-/// effects. No effects: a rule to start with.
-std::string smallest_allow(const Effects& effects);
+/// effects. No effects: a rule to start with. `process`: what stands under that key of each rule; empty: nothing.
+std::string smallest_allow(const Effects& effects, std::string_view process = {});
 
 /// That rule, on one line, with the Entitlement to put it in as a comment.
-std::string hint_rule(const Effects& effects, const Entitlement& into);
+std::string hint_rule(std::string_view allow, const Entitlement& into);
 /// A whole Entitlement on one line, for an agent that has none on this target.
 std::string hint_entitlement(std::string_view agent, std::string_view target, const Effects& effects);
 /// A Target and an Entitlement, a line each, for a destination that is not listed.

@@ -69,7 +69,8 @@ inline constexpr std::array<Word, 1> kHash = {"key"};
 
 inline constexpr std::array<Word, 11> kEntitlement = {"agent",  "target", "allow",  "hold",   "deny",    "masks",
                                                       "reveal", "limits", "window", "review", "baseline"};
-inline constexpr std::array<Word, 1> kRuleProtocols = {"sql"};
+inline constexpr std::array<Word, 2> kRule = {"sql", "process"};  // exactly one protocol
+inline constexpr std::array<Word, 4> kProcess = {"exe", "sha256", "uid", "gid"};
 inline constexpr std::array<Word, 3> kAccess = {"read", "write", "execute"};
 inline constexpr std::array<Word, 5> kLimit = {"count", "max", "per", "over", "then"};
 inline constexpr std::array<Word, 3> kCounts = {"rows", "bytes", "statements"};

@@ -53,6 +53,9 @@ void parse_issuer(const Node& spec, const std::string& name, const Place& where,
 /// What stands under `token:` of an Agent.
 AgentToken parse_token(const Node& node, Reader& reader);
 
+/// What stands under `process:` in a rule.
+ProcessRule parse_process_rule(const Node& node, model::Outcome outcome, Reader& reader);
+
 /// What stands under `sql:` in a rule of a list `allow`, `hold` or `deny`.
 SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader);
 

@@ -21,12 +21,14 @@ void parse_rules(const Node& node, model::Outcome outcome, Entitlement& out, Rea
     rule->place = reader.place(item);
     rule->where = rule->place.to_string();
     rule->outcome = outcome;
-    if (!reader.is_map(item, "a rule", keys::kRuleProtocols)) continue;
-    if (item.entries.size() != 1) {
+    if (!reader.is_map(item, "a rule", keys::kRule)) continue;
+    const Node* process = item.find("process");
+    if (item.entries.size() != (process ? 2u : 1u)) {
       reader.wrong(item, "a rule has exactly one protocol key", "write - sql: {statements: [select]}");
       continue;
     }
     if (const Node* sql = item.find("sql")) rule->sql = parse_sql_rule(*sql, outcome, reader);
+    if (process) rule->process = parse_process_rule(*process, outcome, reader);
     out.rules.push_back(std::move(rule));
   }
 }

@@ -22,9 +22,9 @@ using keys::Word;
 using model::Effect;
 using model::ObjectKind;
 
-constexpr std::array<Word, 4> kFile = {"agent", "target", "at", "cases"};
-constexpr std::array<Word, 13> kCase = {"name",    "agent",    "target", "at",   "sql",   "effects", "startup",
-                                        "connect", "decision", "causes", "hint", "masks", "limits"};
+constexpr std::array<Word, 5> kFile = {"agent", "target", "at", "process", "cases"};
+constexpr std::array<Word, 14> kCase = {"name",    "agent",   "target",   "at",     "process", "sql",   "effects",
+                                        "startup", "connect", "decision", "causes", "hint",    "masks", "limits"};
 constexpr std::array<Word, 4> kOperations = {"sql", "effects", "startup", "connect"};
 constexpr std::array<Word, 6> kEffect = {"class", "kind", "object", "access", "columns", "because"};
 constexpr std::array<Word, 12> kObjectKinds = {"relation", "function", "schema",  "type",    "database", "role",
@@ -38,6 +38,7 @@ struct Case {
   std::string name, agent, target, sql;
   Place where;
   int64_t wall_ns = 0;
+  model::Process process;  ///< without a number: none is stated
   bool has_sql = false;
   model::Operation operation;
   model::Outcome outcome = model::Outcome::deny;
@@ -113,6 +114,23 @@ std::set<std::string> parse_set(const Node& node, std::string_view what, Reader&
   return {list.begin(), list.end()};
 }
 
+model::Process parse_process(const Node& node, Reader& reader) {
+  constexpr uint32_t kNotStated = ~0u;
+  model::Process out;
+  out.pid = 1;
+  out.uid = out.gid = kNotStated;
+  if (!reader.is_map(node, "process", keys::kProcess)) return out;
+  const auto id = [&](std::string_view key, uint32_t& to) {
+    if (const Node* value = reader.get(node, key, "process"))
+      to = static_cast<uint32_t>(reader.number(*value, key, kNotStated - 1).value_or(kNotStated));
+  };
+  if (const Node* value = reader.get(node, "exe", "process")) out.executable = reader.absolute_path(*value, "exe");
+  if (const Node* value = reader.get(node, "sha256", "process")) out.sha256 = reader.text(*value, "sha256");
+  id("uid", out.uid);
+  id("gid", out.gid);
+  return out;
+}
+
 Case parse_case(const Node& node, Case out, Reader& reader) {
   out.where = reader.place(node);
   if (!reader.is_map(node, "a case", kCase)) return out;
@@ -122,6 +140,7 @@ Case parse_case(const Node& node, Case out, Reader& reader) {
   if (const Node* value = reader.get(node, "target", "a case", out.target.empty()))
     out.target = reader.text(*value, "target");
   if (const Node* value = reader.get(node, "at", "a case")) out.wall_ns = reader.time(*value, "at").value_or(0);
+  if (const Node* value = reader.get(node, "process", "a case")) out.process = parse_process(*value, reader);
   parse_operation(node, out, reader);
   if (const Node* value = reader.get(node, "decision", "a case", true))
     out.outcome = static_cast<model::Outcome>(reader.word(*value, "decision", kOutcomes).value_or(0));
@@ -146,6 +165,8 @@ std::vector<Case> parse_file(const Source& tests, int64_t wall_ns, Reader& reade
       common.target = reader.text(*value, "target");
     if (const Node* value = reader.get(document, "at", "a test file"))
       common.wall_ns = reader.time(*value, "at").value_or(0);
+    if (const Node* value = reader.get(document, "process", "a test file"))
+      common.process = parse_process(*value, reader);
     const Node* cases = reader.get(document, "cases", "a test file", true);
     if (!cases) continue;
     for (const Node& node : reader.list(*cases, "cases")) {
@@ -197,6 +218,7 @@ TestResult run_case(const Policy& policy, Case test, const Analyse& analyse, con
   }
   model::Principal principal;
   principal.agent = test.agent;
+  principal.process = test.process;
   model::Decision decision = policy.decide(principal, test.operation, test.wall_ns);
   std::optional<std::vector<ShownMask>> columns;
   if (test.has_sql && masks_of) columns = masks_of(decision);

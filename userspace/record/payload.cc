@@ -77,6 +77,8 @@ void write_process(MapWriter& outer, uint64_t key, const Process& process) {
     }
   }
   map.string(13, process.unknown);
+  map.string(14, process.executable_doubt);
+  map.string(15, process.sha256_missing);
 }
 
 void write(const SessionOpened& body, std::string& out) {
@@ -234,7 +236,8 @@ void read(CborReader& cbor, Process& process) {
   read_map(cbor, [&](uint64_t key) {
     return read_field(cbor, key, process.pid, process.uid, process.gid, process.start_ticks, process.command,
                       process.executable, process.executable_device, process.executable_inode, process.sha256,
-                      process.arguments, process.directory, process.parents, process.unknown);
+                      process.arguments, process.directory, process.parents, process.unknown, process.executable_doubt,
+                      process.sha256_missing);
   });
 }
 

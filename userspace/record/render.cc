@@ -43,7 +43,9 @@ std::string process_text(const Process& process) {
   std::string out = fmt::format("pid {} uid {} gid {}  ", process.pid, process.uid, process.gid);
   if (!process.unknown.empty()) return out + "unknown: " + one_line(process.unknown);
   out += one_line(process.executable.empty() ? process.command : process.executable);
+  if (!process.executable_doubt.empty()) out += " (" + one_line(process.executable_doubt) + ")";
   if (!process.sha256.empty()) out += "  sha256 " + one_line(process.sha256);
+  if (!process.sha256_missing.empty()) out += "  no sha256: " + one_line(process.sha256_missing);
   if (!process.directory.empty()) out += "  in " + one_line(process.directory);
   return out;
 }
@@ -182,14 +184,13 @@ Moment decided_moment(const RecordedOperation& operation) {
 std::string render_list(const std::vector<SessionSummary>& sessions) {
   if (sessions.empty()) return "no sessions\n";
   std::vector<std::vector<std::string>> rows = {
-      {"SESSION", "STATE", "OPENED", "LASTED", "AGENT", "TARGET", "OPERATIONS", "DENIED", "ROWS", "FROM"}};
+      {"SESSION", "STATE", "OPENED", "LASTED", "TARGET", "OPERATIONS", "DENIED", "ROWS", "PRINCIPAL"}};
   for (const SessionSummary& session : sessions) {
     const SessionOpened opened = session.opened.value_or(SessionOpened{});
     rows.push_back({session.id, std::string(to_string(session.state)),
-                    format_time(session.opened_wall_ns).substr(0, 19), lasted(session), or_dash(opened.principal.agent),
-                    or_dash(opened.target), std::to_string(session.operations), std::to_string(session.denied),
-                    std::to_string(session.rows),
-                    fmt::format("{} ({})", or_dash(opened.principal.process.command), opened.principal.process.pid)});
+                    format_time(session.opened_wall_ns).substr(0, 19), lasted(session), or_dash(opened.target),
+                    std::to_string(session.operations), std::to_string(session.denied), std::to_string(session.rows),
+                    session.opened ? one_line(describe(opened.principal)) : "-"});
   }
   return format_table(rows, "  ");
 }

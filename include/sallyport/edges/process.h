@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "sallyport/model/principal.h"
 
@@ -28,9 +29,12 @@ class Processes {
   Processes& operator=(const Processes&) = delete;
 
   /// Never fails: what is not known has `unknown` set, and then nothing of /proc's. The SHA-256 of an executable that
-  /// is large comes with a later call; of one on FUSE or on a file system that this mount namespace does not have,
-  /// never.
+  /// is large is `digesting` at first. One on FUSE or on a file system that this mount namespace does not have has
+  /// none, and its path proves nothing; no such file system is asked anything.
   model::Process describe(const ProcessWords& words);
+  /// A process that describe() told of, with its SHA-256 if it has come since; nothing: it is forgotten. All else is
+  /// as it was when it called.
+  std::optional<model::Process> again(const model::Process& process);
 
  private:
   struct State;

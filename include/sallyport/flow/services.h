@@ -59,6 +59,9 @@ class Services {
   /// Never null. Pending while the workload's first token is being read: a new flow waits for it, undecided.
   virtual std::shared_ptr<const Standing> standing(const Origin& origin) = 0;
 
+  /// The process that called, with what has become known of it since; nothing: no more than `origin` has.
+  virtual std::optional<model::Process> process_again(const Origin&) { return std::nullopt; }
+
   virtual std::shared_ptr<const Facts> facts() = 0;
   /// Cryptographically strong.
   virtual std::string random_bytes(size_t count) = 0;

@@ -30,7 +30,10 @@ struct Process {
   std::string executable;          ///< path in its own mount namespace; empty: unknown
   uint64_t executable_device = 0;  ///< makedev(3) of the file system
   uint64_t executable_inode = 0;
+  std::string executable_doubt;        ///< why the path proves nothing: "it is on FUSE"; empty: it stands
   std::string sha256;                  ///< of the executable, hex; empty: not computed
+  std::string sha256_missing;          ///< why it is not: "it is larger than 512 MiB"; empty: it is there
+  bool digesting = false;              ///< the SHA-256 comes within moments
   std::vector<std::string> arguments;  ///< argv, secrets masked, cut
   std::string directory;               ///< working directory
   std::vector<Ancestor> parents;
@@ -101,7 +104,7 @@ struct Principal {
 
 /// "docker:web", "kubernetes:bots/billing-7d9f", "systemd:billing.service": the shortest name that people know it by.
 std::string name_of(const Workload& workload);
-/// "psql[4711]"; "unknown[4711]" when nobody can say.
+/// "psql[4711]"; "unknown[4711]" when nobody can say; "psql" without a number.
 std::string name_of(const Process& process);
 /// The one way in which refusals, explain, sessions and the log name a principal:
 /// "billing-bot (exec:billing-bot, corp/system:serviceaccount:bots:billing-bot, psql[4711])".

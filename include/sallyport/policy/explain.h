@@ -8,6 +8,7 @@
 
 #include "sallyport/model/decision.h"
 #include "sallyport/model/operation.h"
+#include "sallyport/model/principal.h"
 
 namespace sallyport::policy {
 
@@ -23,12 +24,14 @@ struct ShownMask {
 ///  "hint":"…"} and, where limits are in force, "limits":[{"rule","count","max","per_s","over","then"}].
 /// `columns` is ["*"] where all columns count. `masks` are `columns`, or all on columns that the operation
 /// reads if that is null, and the detectors, whose column is "*". `hint` is "" where there is none.
+/// With `principal` also "principal": who, in model::describe()'s words.
 nlohmann::json explain_json(const model::Decision& decision, const model::Operation& operation,
-                            const std::vector<ShownMask>* columns = nullptr);
+                            const std::vector<ShownMask>* columns = nullptr,
+                            const model::Principal* principal = nullptr);
 
 /// The same for a terminal, with each cause's words and place; ends in a newline.
 std::string explain_text(const model::Decision& decision, const model::Operation& operation,
-                         const std::vector<ShownMask>* columns = nullptr);
+                         const std::vector<ShownMask>* columns = nullptr, const model::Principal* principal = nullptr);
 
 /// "update public.invoices (amount)": one effect in words, as causes and explain say it.
 std::string describe(const model::Effect& effect);

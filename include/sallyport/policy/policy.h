@@ -162,13 +162,18 @@ class Policy {
   /// names its causes; a deny carries a hint.
   model::Decision decide(const model::Principal& principal, const model::Operation& operation, int64_t wall_ns) const;
 
-  /// The same on effects alone, for the hot path: same outcome, no strings made.
+  /// The same on effects alone, for the hot path: same outcome, no strings made. Without a process nobody can say
+  /// which one calls: rules with `process` allow nothing then.
   Judgement judge(std::string_view agent, std::string_view target, std::span<const model::Effect> effects,
-                  int64_t wall_ns) const;
+                  int64_t wall_ns, const model::Process& process = {}) const;
 
   /// No deny or hold rule, and rules that cover every statement, `unknown` ones too: whatever an operation turns out
   /// to do, it is allowed, so nobody needs to look anything up. Masks and limits are apart from this.
-  bool passes_everything(std::string_view agent, std::string_view target, int64_t wall_ns) const;
+  bool passes_everything(std::string_view agent, std::string_view target, int64_t wall_ns,
+                         const model::Process& process = {}) const;
+
+  /// Some rule of this agent asks for the SHA-256 of the process: worth waiting for.
+  bool asks_for_digest(std::string_view agent) const;
 
  private:
   std::unique_ptr<const Compiled> compiled_;

@@ -3,11 +3,9 @@
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
-#include <linux/magic.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -81,29 +79,42 @@ void Digests::keep(const Key& key, std::string digest) {
   known_[key] = std::move(digest);
 }
 
-std::optional<std::string> Digests::of(UniqueFd file, uint64_t device) {
+Digests::Digest Digests::of(UniqueFd file, uint64_t device) {
   struct stat status {};
-  struct statfs fs {};
-  if (!file || fstat(file.get(), &status) != 0 || fstatfs(file.get(), &fs) != 0) return "";
-  if (!S_ISREG(status.st_mode) || status.st_size > limits::kExecutableBytesMax) return "";
-  if (fs.f_type == FUSE_SUPER_MAGIC || !is_ours(device)) return "";
+  if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
+    return {.missing = "its executable could not be read"};
+  if (status.st_size > limits::kExecutableBytesMax)
+    return {.missing = fmt::format("its executable is larger than {} MiB", limits::kExecutableBytesMax >> 20)};
   const Key key{device, status.st_ino, status.st_size,
                 status.st_ctim.tv_sec * kNanosPerSecond + status.st_ctim.tv_nsec};
   {
     std::lock_guard lock(mutex_);
-    if (const auto found = known_.find(key); found != known_.end()) return found->second;
+    if (known_.contains(key)) return look(key);
     if (status.st_size > kAtOnceBytesMax) {
-      if (queue_.size() < limits::kExecutableDigestsMax) {
-        known_[key] = std::nullopt;
-        queue_.emplace_back(key, std::move(file));
-        changed_.notify_all();
-      }
-      return std::nullopt;
+      if (queue_.size() >= limits::kExecutableDigestsMax)
+        return {.missing = "too many executables wait to be digested", .key = key};
+      known_[key] = std::nullopt;
+      queue_.emplace_back(key, std::move(file));
+      changed_.notify_all();
+      return look(key);
     }
   }
-  std::string digest = sha256(file.get());
-  keep(key, digest);
-  return digest;
+  keep(key, sha256(file.get()));
+  return find(key);
+}
+
+Digests::Digest Digests::find(const Key& key) {
+  std::lock_guard lock(mutex_);
+  return look(key);
+}
+
+/// mutex_ is held.
+Digests::Digest Digests::look(const Key& key) const {
+  const auto found = known_.find(key);
+  if (found == known_.end() || !found->second)
+    return {.missing = "its executable is still being digested", .pending = true, .key = key};
+  if (found->second->empty()) return {.missing = "its executable could not be read", .key = key};
+  return {.sha256 = *found->second, .key = key};
 }
 
 void Digests::run() {

@@ -18,16 +18,28 @@ namespace sallyport::edges {
 
 class Digests {
  public:
+  /// What a digest is of, beside the file system's device: inode, size, time of the last change in ns.
+  using Key = std::tuple<uint64_t, uint64_t, int64_t, int64_t>;
+  struct Digest {
+    std::string sha256 = {};   ///< hex; empty: see the others
+    std::string missing = {};  ///< why there is none
+    bool pending = false;      ///< it is being made: find(key)
+    Key key = {};
+  };
+
   Digests();
   ~Digests();
 
-  /// Hex; "": never; nothing: a large one is being digested, ask again. `device` is the file system's own.
-  std::optional<std::string> of(UniqueFd file, uint64_t device);
+  /// `device` is that of the file system, which must be one that may be trusted to answer: see is_ours().
+  Digest of(UniqueFd file, uint64_t device);
+  /// One that was pending.
+  Digest find(const Key& key);
+  /// Of this mount namespace: a file system that a user mounted in a namespace of his own is not.
+  bool is_ours(uint64_t device);
 
  private:
-  using Key = std::tuple<uint64_t, uint64_t, int64_t, int64_t>;  ///< device, inode, size, ctime in ns
   void run();
-  bool is_ours(uint64_t device);
+  Digest look(const Key& key) const;
   void keep(const Key& key, std::string digest);
 
   std::mutex mutex_;

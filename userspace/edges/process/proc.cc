@@ -3,10 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <linux/nsfs.h>
+#include <linux/openat2.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "sallyport/base/limits.h"
@@ -15,14 +20,14 @@ namespace sallyport::edges {
 namespace {
 
 std::string read_all(int fd, size_t bytes_max) {
-  std::string out(bytes_max, '\0');
-  size_t used = 0;
-  while (used < out.size()) {
+  constexpr size_t kStep = 16 << 10;
+  std::string out;
+  for (size_t used = 0; used < bytes_max;) {
+    out.resize(std::min(used + kStep, bytes_max));
     const ssize_t count = read(fd, out.data() + used, out.size() - used);
-    if (count <= 0) break;
-    used += static_cast<size_t>(count);
+    used += count > 0 ? static_cast<size_t>(count) : 0;
+    if (count <= 0) return out.resize(used), out;
   }
-  out.resize(used);
   return out;
 }
 
@@ -33,8 +38,21 @@ uint64_t number(std::string_view text) {
   return out;
 }
 
-/// "major:minor" of a mount in the text of a mountinfo file; 0: it is not there.
-uint64_t device_of_mount(std::string_view mountinfo, uint64_t mount) {
+constexpr size_t kMountinfoBytesMax = 4 << 20;
+
+std::string text_of(const std::string& path, size_t bytes_max) {
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return file ? read_all(file.get(), bytes_max) : std::string();
+}
+
+std::string link_of(int folder, const char* name) {
+  char path[4096];
+  const ssize_t size = readlinkat(folder, name, path, sizeof path);
+  return size > 0 ? std::string(path, static_cast<size_t>(size)) : std::string();
+}
+
+/// proc(5): "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw". False: the mount is not there.
+bool find_mount(std::string_view mountinfo, uint64_t mount, FileFacts& out) {
   while (!mountinfo.empty()) {
     const std::string_view line = mountinfo.substr(0, mountinfo.find('\n'));
     mountinfo.remove_prefix(std::min(line.size() + 1, mountinfo.size()));
@@ -42,10 +60,31 @@ uint64_t device_of_mount(std::string_view mountinfo, uint64_t mount) {
     size_t at = line.find(' ');  // id, parent, major:minor
     at = at == std::string_view::npos ? at : line.find(' ', at + 1);
     const size_t colon = at == std::string_view::npos ? at : line.find(':', at);
-    if (colon == std::string_view::npos) return 0;
-    return makedev(number(line.substr(at + 1)), number(line.substr(colon + 1)));
+    const size_t mark = line.find(" - ");
+    if (colon == std::string_view::npos || mark == std::string_view::npos) return false;
+    out.device = makedev(number(line.substr(at + 1)), number(line.substr(colon + 1)));
+    const std::string_view rest = line.substr(mark + 3);
+    out.file_system = rest.substr(0, rest.find(' '));
+    return true;
   }
-  return 0;
+  return false;
+}
+
+/// Inode and mount of a descriptor of ours.
+FileFacts number_of(int fd) {
+  const std::string words = text_of(fmt::format("/proc/self/fdinfo/{}", fd), 4'096);
+  const size_t ino = words.find("ino:"), mount = words.find("mnt_id:");
+  if (ino == std::string::npos || mount == std::string::npos) return {};
+  return {.inode = number(std::string_view(words).substr(ino + 4)),
+          .mount = number(std::string_view(words).substr(mount + 7))};
+}
+
+/// What /proc says of a descriptor of ours; `mountinfo` is that of the namespace it may be mounted in, or else ours.
+FileFacts facts_of(int fd, std::string_view mountinfo) {
+  FileFacts out = number_of(fd);
+  if (out.inode != 0 && !find_mount(mountinfo, out.mount, out))
+    find_mount(text_of("/proc/self/mountinfo", kMountinfoBytesMax), out.mount, out);
+  return out;
 }
 
 }  // namespace
@@ -76,28 +115,48 @@ std::string Proc::text(const char* name, size_t bytes_max) const {
 
 ProcStat Proc::stat() const { return parse_stat(text("stat", 1'024)); }
 
-std::string Proc::link(const char* name) const {
-  char path[4096];
-  const ssize_t size = readlinkat(folder_.get(), name, path, sizeof path);
-  return size > 0 ? std::string(path, static_cast<size_t>(size)) : std::string();
+std::string Proc::link(const char* name) const { return link_of(folder_.get(), name); }
+
+Executable Proc::executable() const {
+  Executable out;
+  out.place = UniqueFd(openat(folder_.get(), "exe", O_PATH | O_CLOEXEC));
+  if (!out.place) return out;
+  out.facts = facts_of(out.place.get(), text("mountinfo", kMountinfoBytesMax));
+  out.path = link_of(AT_FDCWD, fmt::format("/proc/self/fd/{}", out.place.get()).c_str());
+  return out;
 }
 
-UniqueFd Proc::open_executable() const {
-  return UniqueFd(openat(folder_.get(), "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+bool Proc::still_runs(const Executable& executable) const {
+  UniqueFd now(openat(folder_.get(), "exe", O_PATH | O_CLOEXEC));
+  const FileFacts facts = now ? number_of(now.get()) : FileFacts();
+  return facts.inode != 0 && facts.inode == executable.facts.inode && facts.mount == executable.facts.mount;
 }
 
-bool Proc::executable_is(uint64_t device, uint64_t inode) const {
-  struct stat status {};
-  if (fstatat(folder_.get(), "exe", &status, 0) != 0) return false;
-  if (status.st_dev == device && status.st_ino == inode) return true;
-  UniqueFd file(openat(folder_.get(), "exe", O_PATH | O_CLOEXEC));
-  if (!file) return false;
-  UniqueFd info(open(fmt::format("/proc/self/fdinfo/{}", file.get()).c_str(), O_RDONLY | O_CLOEXEC));
-  const std::string words = info ? read_all(info.get(), 4'096) : std::string();
-  const size_t ino = words.find("ino:"), mount = words.find("mnt_id:");
-  if (ino == std::string::npos || mount == std::string::npos || number(words.substr(ino + 4)) != inode) return false;
-  constexpr size_t kMountinfoBytesMax = 4 << 20;
-  return device_of_mount(text("mountinfo", kMountinfoBytesMax), number(words.substr(mount + 7))) == device;
+UniqueFd Executable::open() const {
+  return UniqueFd(::open(fmt::format("/proc/self/fd/{}", place.get()).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+}
+
+bool Proc::has_trusted_mounts() const {
+  UniqueFd mounts(openat(folder_.get(), "ns/mnt", O_RDONLY | O_CLOEXEC));
+  UniqueFd owner(mounts ? ioctl(mounts.get(), NS_GET_USERNS) : -1);
+  struct stat theirs {
+  }, ours{};
+  return owner && fstat(owner.get(), &theirs) == 0 && ::stat("/proc/self/ns/user", &ours) == 0 &&
+         theirs.st_ino == ours.st_ino;
+}
+
+FileFacts file_at(const std::string& path) {
+  struct open_how how {};
+  how.flags = O_PATH | O_CLOEXEC;
+  // Only names that the kernel knows by heart: a look-up on a file system of a user's own may never end.
+  how.resolve = RESOLVE_CACHED | RESOLVE_NO_MAGICLINKS;
+  constexpr int kTries = 3;  // it gives up when anything is renamed meanwhile
+  for (int i = 0; i < kTries; ++i) {
+    UniqueFd file(static_cast<int>(syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+    if (file) return facts_of(file.get(), {});
+    if (errno != EAGAIN) break;
+  }
+  return {};
 }
 
 std::vector<model::Ancestor> ancestors(uint32_t parent) {

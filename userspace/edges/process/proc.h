@@ -12,6 +12,25 @@
 
 namespace sallyport::edges {
 
+/// What a descriptor leads to, as the kernel's own structs have it: on overlayfs not what stat(2) tells. Told without
+/// asking the file system, which may be somebody's own and answer when it likes (FUSE).
+struct FileFacts {
+  uint64_t device = 0;      ///< 0: it is mounted nowhere that can be seen
+  uint64_t inode = 0;       ///< 0: not told
+  uint64_t mount = 0;       ///< its number while it is mounted
+  std::string file_system;  ///< "ext4", "fuse.sshfs"
+};
+
+/// The executable as it was when it was looked at, whatever the process runs afterwards.
+struct Executable {
+  UniqueFd place;  ///< O_PATH; empty: none
+  FileFacts facts;
+  std::string path;  ///< as seen in the namespace that it is mounted in
+
+  /// For reading. Asks the file system.
+  UniqueFd open() const;
+};
+
 /// Three fields of /proc/PID/stat.
 struct ProcStat {
   std::string command;
@@ -27,15 +46,17 @@ class Proc {
   ProcStat stat() const;
   std::string link(const char* name) const;
   std::string text(const char* name, size_t bytes_max) const;
-  /// The executable for reading; empty: none.
-  UniqueFd open_executable() const;
-  /// Device and inode as the kernel's own structs have them, which on overlayfs are not those that stat(2) tells.
-  bool executable_is(uint64_t device, uint64_t inode) const;
+  Executable executable() const;
+  bool still_runs(const Executable& executable) const;
+  /// Whether its mounts were made by who owns this user namespace, and not in one of a user's own.
+  bool has_trusted_mounts() const;
 
  private:
   UniqueFd folder_;
 };
 
+/// The file that this mount namespace has at an absolute path; nothing where finding out could wait for anything.
+FileFacts file_at(const std::string& path);
 /// "4711 (my (odd) name) S 1 …"
 ProcStat parse_stat(std::string_view text);
 /// From the parent on, at most limits::kProcessParentsMax.

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <mutex>
 #include <unordered_map>
 
 #include "edges/process/digests.h"
@@ -32,58 +35,113 @@ model::Process kernels_words(const ProcessWords& words) {
 }  // namespace
 
 struct Processes::State {
-  /// `complete`: nothing of it is still to come.
-  model::Process look(const ProcessWords& words, bool& complete);
+  struct Known {
+    ProcessWords words;
+    model::Process process;
+    Digests::Key digest;  ///< while it is pending
+  };
+
+  Known look(const ProcessWords& words);
+  void add_executable(const Proc& proc, const Executable& executable, Known& out);
+  /// mutex is held.
+  const model::Process& refreshed(Known& known);
 
   Digests digests;
   std::mutex mutex;
-  std::unordered_map<uint32_t, std::pair<ProcessWords, model::Process>> known;  ///< by pid
+  std::unordered_map<uint32_t, Known> known;  ///< by pid
 };
 
 Processes::Processes() : state_(std::make_unique<State>()) {}
 Processes::~Processes() = default;
 
-model::Process Processes::State::look(const ProcessWords& words, bool& complete) {
-  model::Process out = kernels_words(words);
+/// Its path and digest, and what speaks against them. Nothing is opened on a file system that could keep us waiting.
+void Processes::State::add_executable(const Proc& proc, const Executable& executable, Known& out) {
+  const FileFacts& file = executable.facts;
+  model::Process& process = out.process;
+  process.executable = executable.path;
+  std::string foreign;
+  if (file.file_system.starts_with("fuse") || file.file_system == "virtiofs") {
+    foreign = fmt::format("its executable is on {}", file.file_system);
+  } else if (!digests.is_ours(file.device)) {
+    foreign = "its executable is on a file system of its own namespace";
+  }
+  if (!foreign.empty()) {
+    process.executable_doubt = process.sha256_missing = foreign;
+    return;
+  }
+  // A user who makes a namespace can mount any file at any path of it.
+  if (!proc.has_trusted_mounts()) {
+    const FileFacts here = file_at(process.executable);
+    if (here.device != file.device || here.inode != file.inode)
+      process.executable_doubt = "its mounts are its own, and the node has another file at that path, or none";
+  }
+  Digests::Digest digest = digests.of(executable.open(), file.device);
+  process.sha256 = std::move(digest.sha256);
+  process.sha256_missing = std::move(digest.missing);
+  process.digesting = digest.pending;
+  out.digest = digest.key;
+}
+
+Processes::State::Known Processes::State::look(const ProcessWords& words) {
+  Known out{.words = words, .process = kernels_words(words)};
+  model::Process& process = out.process;
   const auto unknown = [&](const char* why) {
-    model::Process left = kernels_words(words);
-    left.unknown = why;
+    Known left{.words = words, .process = kernels_words(words)};
+    left.process.unknown = why;
     return left;
   };
   const Proc proc(words.pid);
   const ProcStat stat = proc ? proc.stat() : ProcStat();
   if (stat.start_ticks == 0) return unknown("the process has gone");
-  if (stat.start_ticks != out.start_ticks) return unknown("another process has its number");
-  if (words.executable_inode == 0 || !proc.executable_is(words.executable_device, words.executable_inode))
+  if (stat.start_ticks != process.start_ticks) return unknown("another process has its number");
+  const Executable executable = proc.executable();
+  const FileFacts& file = executable.facts;
+  if (file.inode != 0 && file.device == 0) return unknown("its executable is on no file system that can be seen");
+  if (words.executable_inode == 0 || file.inode != words.executable_inode || file.device != words.executable_device)
     return unknown("it runs another executable by now");
-  out.command = stat.command;
-  out.executable = proc.link("exe");
-  out.directory = proc.link("cwd");
+  process.command = stat.command;
+  process.directory = proc.link("cwd");
   constexpr size_t kReadMax = limits::kProcessArgumentsBytesMax * 2;
-  out.arguments = identity::masked_arguments(proc.text("cmdline", kReadMax));
-  out.parents = ancestors(stat.parent);
-  const auto digest = digests.of(proc.open_executable(), words.executable_device);
-  out.sha256 = digest.value_or("");
-  // It may have run another executable meanwhile; the folder's descriptor is of this process alone.
-  if (!proc.executable_is(words.executable_device, words.executable_inode))
-    return unknown("it runs another executable by now");
-  complete = digest.has_value();
+  process.arguments = identity::masked_arguments(proc.text("cmdline", kReadMax));
+  process.parents = ancestors(stat.parent);
+  add_executable(proc, executable, out);
+  // It may have run another executable meanwhile: then the arguments are not those of this one.
+  if (!proc.still_runs(executable)) return unknown("it runs another executable by now");
   return out;
+}
+
+const model::Process& Processes::State::refreshed(Known& known) {
+  if (!known.process.digesting) return known.process;
+  Digests::Digest digest = digests.find(known.digest);
+  known.process.digesting = digest.pending;
+  known.process.sha256 = std::move(digest.sha256);
+  known.process.sha256_missing = std::move(digest.missing);
+  return known.process;
 }
 
 model::Process Processes::describe(const ProcessWords& words) {
   {
     std::lock_guard lock(state_->mutex);
     const auto found = state_->known.find(words.pid);
-    if (found != state_->known.end() && same(found->second.first, words)) return found->second.second;
+    if (found != state_->known.end() && same(found->second.words, words)) return state_->refreshed(found->second);
   }
-  bool complete = false;
-  model::Process out = state_->look(words, complete);
-  if (!complete) return out;
+  State::Known out = state_->look(words);
   std::lock_guard lock(state_->mutex);
+  // What could not be told now may be told at the next call: it comes from the same process, if that still runs.
+  if (!out.process.unknown.empty()) return out.process;
   if (state_->known.size() >= limits::kProcessesKnownMax) state_->known.clear();
-  state_->known[words.pid] = {words, out};
-  return out;
+  return (state_->known[words.pid] = std::move(out)).process;
+}
+
+std::optional<model::Process> Processes::again(const model::Process& process) {
+  std::lock_guard lock(state_->mutex);
+  const auto found = state_->known.find(process.pid);
+  if (found == state_->known.end()) return std::nullopt;
+  const model::Process& known = found->second.process;
+  const bool same = known.start_ticks == process.start_ticks && known.executable_device == process.executable_device &&
+                    known.executable_inode == process.executable_inode;
+  if (!same) return std::nullopt;
+  return state_->refreshed(found->second);
 }
 
 }  // namespace sallyport::edges

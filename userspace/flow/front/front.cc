@@ -17,17 +17,18 @@ class Front final : public Flow {
 
   void start(const Now& now, Actions& actions) override {
     Turn turn{now, actions};
-    if (life_.services().standing(origin_)->is != Standing::Is::pending) return begin(turn);
+    begin_waiting_ns_ = now.monotonic_ns;
+    if (!must_wait(now)) return begin(turn);
     // Nothing of the agent's is read before anybody knows whose it is.
-    waiting_until_ns_ = now.monotonic_ns + limits::kTokenWaitMs * kNanosPerMilli;
+    waiting_ = true;
     actions.add(Read{kAgentLeg, false});
-    actions.add(Wake{waiting_until_ns_});
+    actions.add(Wake{next_look_ns(now)});
   }
 
   void on_event(const Event& event, const Now& now, Actions& actions) override {
     Turn turn{now, actions};
     if (over_) return;
-    if (waiting_until_ns_ != 0) return wait_on(event, turn);
+    if (waiting_) return wait_on(event, turn);
     if (layer_) return layer_->on_event(event, turn);
     if (const auto* bytes = std::get_if<Bytes>(&event)) {
       first_bytes_.append(bytes->bytes);
@@ -42,17 +43,35 @@ class Front final : public Flow {
   }
 
  private:
-  /// The caller's standing is not known yet: its first token is being read.
+  /// Its workload's first token is being read, or the SHA-256 that policy asks for is being made.
+  bool must_wait(const Now& now) {
+    const int64_t waited_ns = now.monotonic_ns - begin_waiting_ns_;
+    const bool by_token = waited_ns < limits::kTokenWaitMs * kNanosPerMilli &&
+                          life_.services().standing(origin_)->is == Standing::Is::pending;
+    return awaits_digest(waited_ns) || by_token;
+  }
+
+  bool awaits_digest(int64_t waited_ns) {
+    model::Process& process = origin_.principal.process;
+    if (!process.digesting || !life_.services().facts()->policy->asks_for_digest(origin_.principal.agent)) return false;
+    if (auto known = life_.services().process_again(origin_)) process = std::move(*known);
+    return process.digesting && waited_ns < limits::kDigestWaitMs * kNanosPerMilli;
+  }
+
+  /// A token's arrival is told by a Changed, a digest's by nobody.
+  int64_t next_look_ns(const Now& now) const {
+    if (origin_.principal.process.digesting) return now.monotonic_ns + limits::kDigestLookMs * kNanosPerMilli;
+    return begin_waiting_ns_ + limits::kTokenWaitMs * kNanosPerMilli;
+  }
+
   void wait_on(const Event& event, Turn& turn) {
     if (std::holds_alternative<Failed>(event)) {
       over_ = true;
       turn.actions.add(Finish{});
       return;
     }
-    const bool late = turn.now.monotonic_ns >= waiting_until_ns_;
-    if (!late && life_.services().standing(origin_)->is == Standing::Is::pending)
-      return turn.actions.add(Wake{waiting_until_ns_});
-    waiting_until_ns_ = 0;
+    if (must_wait(turn.now)) return turn.actions.add(Wake{next_look_ns(turn.now)});
+    waiting_ = false;
     turn.actions.add(Read{kAgentLeg, true});
     begin(turn);
   }
@@ -116,7 +135,8 @@ class Front final : public Flow {
   std::unique_ptr<Layer> layer_;
   StreamBuffer first_bytes_;
   int64_t detect_deadline_ns_ = 0;
-  int64_t waiting_until_ns_ = 0;  ///< for the caller's standing; 0: known
+  int64_t begin_waiting_ns_ = 0;
+  bool waiting_ = false;  ///< for what operation zero is judged by
   bool over_ = false;
 };
 

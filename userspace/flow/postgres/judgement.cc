@@ -79,14 +79,15 @@ uint64_t statements_to_count(model::Sql::Source source, const sql::Analysis& ana
 void Conversation::read_facts(Turn& turn) {
   const policy::Policy& policy = *life_.facts().policy;
   const std::string& agent = life_.origin().principal.agent;
+  const model::Process& process = life_.origin().principal.process;
   const policy::Target* target = life_.target();
   if (!target) return;
-  const policy::Judgement judged = policy.judge(agent, target->name, {}, turn.now.wall_ns);
+  const policy::Judgement judged = policy.judge(agent, target->name, {}, turn.now.wall_ns, process);
   catalogue_id_ = catalogue_id_of(connection_);
   in_force_ = judged.obligations ? *judged.obligations : model::Obligations{};
   life_.set_limits(in_force_.limits, turn.now);
   transparent_ = in_force_.columns.empty() && in_force_.detect.empty() &&
-                 policy.passes_everything(agent, target->name, turn.now.wall_ns);
+                 policy.passes_everything(agent, target->name, turn.now.wall_ns, process);
   expires_wall_ns_ = life_.no_later_than_standing(judged.expires_wall_ns);
   wake_at_expiry(turn);
   detectors_.reset();
