@@ -29,6 +29,65 @@ TEST(Lookup, FactsGrowOld) {
   EXPECT_EQ(session.server.lookups, 2);
 }
 
+TEST(Lookup, OldFactsHoldWhileNoTransactionEnded) {
+  World world(policy_text(reading_customers()));
+  Session session(world);
+  session.server.snapshot = "740:740: 1790000000";
+  session.query("select item from orders");
+  session.server.relations["orders"] = R"("oid":[],"schema":7)";  // not asked for again
+  for (int i = 2; i < 5; ++i) {
+    world.pass_ms(limits::kCatalogueFactMaxAgeMs + 1);
+    session.upstream();
+    EXPECT_EQ(session.query("select item from orders"), kRows);
+    EXPECT_EQ(session.upstream(), std::string(kLookup) + " Q(select item from orders)");
+    EXPECT_EQ(session.server.lookups, i);
+  }
+  world.pass_ms(limits::kCatalogueFactMaxAgeMs + 1);
+  session.server.snapshot = "740:741: 1790000000";
+  EXPECT_EQ(session.query("select item from orders"), "E(42501) Z(I)");
+  EXPECT_EQ(session.server.lookups, 6) << "whether they hold, and then what is";
+}
+
+TEST(Lookup, OldFactsAreOverWhenTheSearchPathIsAnother) {
+  World world(policy_text(reading_customers()));
+  Session session(world);
+  session.server.snapshot = "740:740: 1790000000";
+  session.query("select item from orders");
+  world.pass_ms(limits::kCatalogueFactMaxAgeMs + 1);
+  session.server.search_path_schema = "app";  // a reload of the configuration
+  session.server.relations.erase("orders");
+  EXPECT_EQ(session.query("select item from orders"), "E(42501) Z(I)");
+  EXPECT_EQ(session.server.lookups, 3);
+}
+
+TEST(Lookup, OldFactsAreOverWhenNobodySaysThatTheyHold) {
+  World world(policy_text(reading_customers()));
+  Session session(world);
+  session.server.snapshot = "740:740: 1790000000";
+  session.query("select item from orders");
+  world.pass_ms(limits::kCatalogueFactMaxAgeMs + 1);
+  session.server.lookup_fails = true;
+  EXPECT_EQ(session.query("select item from orders"), "E(42501) Z(I)");
+}
+
+TEST(Lookup, FactsOfABatchAreRenewedAmidIt) {
+  World world(policy_text(reading_customers()));
+  Session session(world);
+  session.server.snapshot = "740:740: 1790000000";
+  session.query("select item from orders");
+  world.pass_ms(limits::kCatalogueFactMaxAgeMs + 1);
+  EXPECT_EQ(session.say(Messages()
+                            .parse("", "begin")
+                            .bind("", "")
+                            .execute("")
+                            .parse("", "select item from orders")
+                            .bind("", "")
+                            .execute("")
+                            .sync()),
+            "1 2 C(BEGIN) 1 2 D(pen) D(ink) C(SELECT 2) Z(T)");
+  EXPECT_EQ(session.server.lookups, 2);
+}
+
 TEST(Lookup, WaitsForAQuietLine) {
   World world(policy_text(reading_customers()));
   Session session(world);

@@ -263,8 +263,9 @@ void ModelServer::run_lookup(const Portal& portal) {
                       i + 1));
   for (const std::string& oid : array_elements(portal.lookup[4]))
     row(fmt::format(R"({{"q":"o","oid":"{}","schema":"pg_catalog","name":"lower"}})", oid));
-  row(fmt::format(R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3"}})",
-                  search_path_schema, temporary_objects));
+  row(fmt::format(
+      R"({{"q":"s","schema":"{0}","path":["pg_catalog","{0}"],"temp":{1},"server":"1/2/3","snapshot":{2}}})",
+      search_path_schema, temporary_objects, snapshot.empty() ? "null" : fmt::format("\"{}\"", snapshot)));
   append_command_complete(held_, "SELECT 1");
 }
 

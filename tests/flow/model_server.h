@@ -52,6 +52,7 @@ class ModelServer {
   bool lookup_fails = false;
   std::string search_path_schema = "public";
   bool temporary_objects = false;     ///< the session has, or had, some
+  std::string snapshot;               ///< moves when a transaction with an id ends; empty: it cannot be seen
   std::vector<std::string> executed;  ///< statements that ran, and parsed ones as "parse …"
   int lookups = 0;
 

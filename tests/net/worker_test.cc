@@ -126,6 +126,10 @@ TEST(Worker, BothSocketsHaveNoDelayAndKeepalive) {
     EXPECT_EQ(value, 1);
     getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &size);
     EXPECT_EQ(value, 1);
+    char congestion[16] = {};
+    size = sizeof congestion;
+    getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, &size);
+    EXPECT_STREQ(congestion, "reno") << "both ends are on this host";
     ::close(fd);
   }
 }

@@ -67,6 +67,7 @@ void Loop::admit(Listener& listener, UniqueFd fd, const model::Endpoint& peer) {
   if (connections_.size() >= options.flows_max) return refuse(&Stats::flows_over_limit);
   auto accepted = services.identify(listener.token, fd.get(), peer);
   if (!accepted || !prepare_socket(fd.get())) return refuse(&Stats::refused);
+  stay_on_host(fd.get());
   const model::FlowId flow = accepted->origin.id;
   auto [place, added] = connections_.try_emplace(flow);
   if (flow == 0 || !added) {

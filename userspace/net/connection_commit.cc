@@ -146,6 +146,7 @@ void Connection::dial(const flow::Dial& action) {
   auto socket = loop_.services.upstream_socket(accepted_.origin, accepted_.netns_fd, family);
   if (!socket) return failed(socket.error().what);
   if (auto ready = prepare_socket(socket->get()); !ready) return failed(ready.error().what);
+  if (action.to.address.is_loopback()) stay_on_host(socket->get());
   sockaddr_storage address;
   const socklen_t size = fill_address(action.to, address);
   if (::connect(socket->get(), reinterpret_cast<const sockaddr*>(&address), size) == 0) {

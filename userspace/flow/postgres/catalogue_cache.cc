@@ -270,6 +270,7 @@ void CatalogueCache::drop_facts() {
   unavailable_ = {};
   empty_ = true;
   own_ = false;
+  snapshot_.clear();
 }
 
 bool CatalogueCache::may_share(const SharedCatalogue& shared, const Now& now) const {
@@ -291,6 +292,7 @@ void CatalogueCache::take(const SharedCatalogue& shared, LookupRequest& request)
   any |= take_facts(facts.operators, wanted.operators, catalogue_.operators);
   if (!any) return;
   oldest_monotonic_ns_ = empty_ ? shared.validated_ns : std::min(oldest_monotonic_ns_, shared.validated_ns);
+  snapshot_.clear();
   empty_ = false;
 }
 
@@ -389,6 +391,7 @@ bool CatalogueCache::add_row(std::string_view text) {
       incoming_session_.path = {text_or_empty(object.at("schema")), object.at("path").get<std::vector<std::string>>()};
       incoming_session_.temporary = object.at("temp").get<bool>();
       incoming_session_.server = object.at("server").get<std::string>();
+      incoming_session_.snapshot = text_or_empty(object.at("snapshot"));
       incoming_session_.known = true;
     }
   } catch (const json::exception&) {
@@ -397,7 +400,19 @@ bool CatalogueCache::add_row(std::string_view text) {
   return true;
 }
 
-void CatalogueCache::finish(const Now& now) {
+/// Snapshots that are equal have no end of a transaction with an id between them: no definition can have changed.
+bool CatalogueCache::renew(int64_t asked_monotonic_ns) {
+  const bool holds = incoming_session_.known && !snapshot_.empty() && incoming_session_.snapshot == snapshot_ &&
+                     incoming_session_.path == session_.path && incoming_session_.server == session_.server &&
+                     incoming_session_.temporary == session_.temporary;
+  session_ = std::move(incoming_session_);
+  if (!holds) return drop_facts(), false;
+  oldest_monotonic_ns_ = asked_monotonic_ns;
+  return true;
+}
+
+bool CatalogueCache::finish(int64_t asked_monotonic_ns, const Now& now) {
+  if (request_.empty()) return renew(asked_monotonic_ns);
   for (const sql::RelationName& name : request_.facts.relations)
     if (!incoming_.relations.contains(name)) {
       auto absent = std::make_shared<sql::RelationFact>();
@@ -419,12 +434,17 @@ void CatalogueCache::finish(const Now& now) {
   catalogue_.operators.merge(incoming_.operators);
   function_names_.merge(incoming_functions_);
   session_ = std::move(incoming_session_);
-  if (empty_) oldest_monotonic_ns_ = now.monotonic_ns;
+  if (empty_) {
+    oldest_monotonic_ns_ = now.monotonic_ns;
+    snapshot_ = session_.snapshot;
+  }
   empty_ = false;
   own_ = true;
+  return true;
 }
 
 void CatalogueCache::fail() {
+  if (request_.empty()) return drop_facts();
   unavailable_.facts.relations.merge(request_.facts.relations);
   unavailable_.facts.behind.merge(request_.facts.behind);
   unavailable_.facts.functions.merge(request_.facts.functions);

@@ -38,6 +38,9 @@ class CatalogueCache {
 
   /// Some of it is older than facts may be: expire() is due.
   bool too_old(const Now& now) const;
+  /// What is too old can be renewed: all of it was asked for on this connection, and no transaction may have ended
+  /// since that could have changed it. begin() an empty request, answered like any other.
+  bool can_renew() const { return own_ && !snapshot_.empty(); }
   /// Drops what is too old to be relied on, unless it came from `shared` (may be null) and still holds there; true
   /// if there was something.
   bool expire(const SharedCatalogue* shared, const Now& now);
@@ -71,8 +74,9 @@ class CatalogueCache {
   /// One DataRow. False: not what was asked for; the whole answer is then thrown away.
   bool add_row(const postgres::DataRow& row);
   bool add_row(std::string_view text);
-  /// The answer is complete: what was asked for and did not come does not exist.
-  void finish(const Now& now);
+  /// The answer is complete: what was asked for and did not come does not exist. An empty request asked whether what is
+  /// held still holds, at `asked_monotonic_ns`; false: it does not, and nothing is held any more.
+  bool finish(int64_t asked_monotonic_ns, const Now& now);
   /// The answer failed: facts stay unknown. What was asked for is kept as "not to be had" until the
   /// next invalidate() or expire(), so that nobody asks again in a loop.
   void fail();
@@ -89,16 +93,19 @@ class CatalogueCache {
     SearchPath path;
     std::string server;
     bool temporary = true;    ///< it has, or had, temporary objects
+    std::string snapshot;     ///< of the server, when it said so; empty: tells nothing
     uint64_t generation = 0;  ///< of what is shared, when it said so
   };
 
   void drop_facts();
+  bool renew(int64_t asked_monotonic_ns);
 
   sql::Catalogue catalogue_;
   std::map<uint32_t, std::string> function_names_;
   int64_t oldest_monotonic_ns_ = 0;  ///< of the facts held; all are dropped together
   bool empty_ = true;
-  bool own_ = false;  ///< some of the facts came from the session's own look-up
+  bool own_ = false;      ///< some of the facts came from the session's own look-up
+  std::string snapshot_;  ///< of the first of them; empty: unknown, or some did not come from here
   SessionState session_;
   int64_t moved_ns_ = 0;  ///< when the session last may have moved names
 

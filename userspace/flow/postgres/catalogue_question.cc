@@ -29,7 +29,7 @@ const std::vector<uint32_t>& CatalogueQuestion::types() const { return state_->q
 bool CatalogueQuestion::add_row(std::string_view json) { return state_->answer.add_row(json); }
 
 sql::Catalogue CatalogueQuestion::finish() {
-  state_->answer.finish({});
+  state_->answer.finish(0, {});
   return state_->answer.view();
 }
 

@@ -141,7 +141,8 @@ class Conversation {
   void start_lookup(LookupRequest request, uint64_t generation, Turn& turn);
   void ask(std::initializer_list<postgres::InFlight::Kind> kinds, std::string messages, Turn& turn);
   std::shared_ptr<const SharedCatalogue> shared_catalogue(Turn& turn);
-  void drop_old_facts(Turn& turn);
+  bool renew_facts(Turn& turn);
+  bool can_ask() const;
 
   // server_side.cc
   void pump_server(Turn& turn);
@@ -227,6 +228,7 @@ class Conversation {
   postgres::PassThrough server_rest_;
   bool server_rest_relayed_ = false;
   bool lookup_failed_ = false;
+  int64_t asked_monotonic_ns_ = 0;    ///< when the question in flight was
   std::optional<size_t> describing_;  ///< the statement of the front's that the question in flight is about
   bool agent_reading_ = true;
   int64_t expires_wall_ns_ = 0;  ///< the connection's decision must be taken again then

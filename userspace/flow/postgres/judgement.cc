@@ -121,7 +121,7 @@ Conversation::Verdict Conversation::judge_prepared(Prepared& prepared, const Por
   if (!transparent_) {
     // What runs is what the names mean now, not what they meant when it was parsed.
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), Verdict::wait;
-    drop_old_facts(turn);
+    if (!renew_facts(turn)) return Verdict::wait;
     if (prepared.meaning != meaning_ && prepared.judged->readable) {
       auto judged = understand(prepared.judged->text(), false, turn);
       if (!judged) return Verdict::wait;
@@ -217,7 +217,7 @@ std::shared_ptr<Judged> Conversation::unreadable(std::string_view text) const {
 std::shared_ptr<Judged> Conversation::understand(std::string_view utf8, bool alike, Turn& turn) {
   if (!transparent_) {
     if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
-    drop_old_facts(turn);
+    if (!renew_facts(turn)) return nullptr;
   }
   const bool conforming = settings_.standard_conforming_strings;
   if (auto known = judged_.find(utf8, alike); known && known->meaning == meaning_ &&
@@ -252,7 +252,7 @@ std::shared_ptr<const sql::Analysis> Conversation::analyse(const std::string& te
         std::get<sql::Analysis>(sql::analyse(text, settings, kAssumed, sql::NoSessionNames())));
   }
   if (moving_meaning_ != 0 && !queue_.empty()) return wait_for(Blocked::drain, turn), nullptr;
-  drop_old_facts(turn);
+  if (!renew_facts(turn)) return nullptr;
   while (true) {
     names_.stale.clear();
     settings.creation_schema = catalogue_.creation_schema();
@@ -280,9 +280,25 @@ std::shared_ptr<const SharedCatalogue> Conversation::shared_catalogue(Turn& turn
   return catalogue_id_ ? life_.services().shared_catalogue(*catalogue_id_, turn.now) : nullptr;
 }
 
-void Conversation::drop_old_facts(Turn& turn) {
-  if (catalogue_.too_old(turn.now) && catalogue_.expire(shared_catalogue(turn).get(), turn.now))
-    names_.meaning = ++meaning_;
+/// Facts that are too old are over, or hold again. False: the server is asked which; wait.
+bool Conversation::renew_facts(Turn& turn) {
+  if (!catalogue_.too_old(turn.now)) return true;
+  const auto shared = shared_catalogue(turn);
+  const bool share = shared && catalogue_.may_share(*shared, turn.now);
+  if (!share && catalogue_.can_renew() && can_ask() && front_->fact_rounds < limits::kFactRoundsMax) {
+    if (!queue_.empty()) return wait_for(Blocked::drain, turn), false;
+    ++front_->fact_rounds;
+    start_lookup({}, shared && shared->valid(turn.now) ? shared->generation : 0, turn);
+    return false;
+  }
+  if (catalogue_.expire(shared.get(), turn.now)) names_.meaning = ++meaning_;
+  return true;
+}
+
+/// Is the agent's connection in a state in which it could be asked, now or once all that is in flight is answered?
+bool Conversation::can_ask() const {
+  return !connection_.replication && !(queue_.empty() && connection_.status == postgres::TransactionStatus::failed) &&
+         queue_.phase() != postgres::Phase::copy_in && queue_.phase() != postgres::Phase::copy_both;
 }
 
 /// From what is shared, as far as nothing that this session did is in the way (the one place that decides it). The
@@ -293,8 +309,7 @@ bool Conversation::get_facts(LookupRequest request, Turn& turn) {
     catalogue_.take(*shared, request);
     if (request.empty()) return true;
   }
-  if (connection_.replication || (queue_.empty() && connection_.status == postgres::TransactionStatus::failed) ||
-      queue_.phase() == postgres::Phase::copy_in || queue_.phase() == postgres::Phase::copy_both) {
+  if (!can_ask()) {
     front_->facts_given_up = true;
     return true;
   }
@@ -329,6 +344,7 @@ void Conversation::ask(std::initializer_list<postgres::InFlight::Kind> kinds, st
   batch_open_ = in_batch;
   unanswered_since_flush_ = false;
   lookup_failed_ = false;
+  asked_monotonic_ns_ = turn.now.monotonic_ns;
   blocked_ = Blocked::lookup;
   turn.actions.send(connection_.upstream) += messages;
 }

@@ -17,8 +17,9 @@ namespace sallyport::flow {
 ///   {"q":"b","i":1,"triggers":null,"code":null,"unasked":null,"cascades":null,"definition":null,"foreign":null,
 ///    "options":null}
 ///   {"q":"o","oid":"870","schema":…,"name":…}
-///   {"q":"s","schema":"public","path":["pg_catalog","public"],"temp":false,"server":"…"}  current_schema(),
-///                                       current_schemas(true), whether the session has temporary objects
+///   {"q":"s","schema":"public","path":["pg_catalog","public"],"temp":false,"server":"…","snapshot":"740:740: 1790…"}
+///     current_schema(), current_schemas(true), whether the session has temporary objects, and what changes whenever a
+///     transaction with an id ends or the server reads its configuration again; null where the session could not see it
 /// A relation is the one that PostgreSQL would choose now: the first in the session's own search
 /// path. No to_regclass(): it raises on schemas without USAGE, which would end the transaction.
 /// `hidden` are the bits of sql::RelationFact::Hidden. What a relation runs is in "triggers" [bits, what, schema,
@@ -390,7 +391,12 @@ JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace)sql"};
 inline constexpr LookupPart kLookupSession = {"", R"sql(
 SELECT pg_catalog.json_build_object('q', 's', 'schema', pg_catalog.current_schema(),
   'path', pg_catalog.current_schemas(true), 'temp', pg_catalog.pg_my_temp_schema() <> 0::pg_catalog.oid,
-  'server', $server)::pg_catalog.text)sql"};
+  'server', $server, 'snapshot',
+  CASE WHEN pg_catalog.current_setting('transaction_isolation') = 'read committed'
+            AND NOT pg_catalog.pg_is_in_recovery()
+       THEN pg_catalog.concat_ws(' ', pg_catalog.txid_current_snapshot(),
+                                 pg_catalog.date_part('epoch', pg_catalog.pg_conf_load_time())) END
+  )::pg_catalog.text)sql"};
 
 /// What `$server` stands for: tells this start of this server, and the database, from all others, in numbers that no
 /// setting changes.

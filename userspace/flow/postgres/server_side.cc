@@ -432,8 +432,11 @@ void Conversation::on_lookup_answer(const Frame& frame, const Answer& answer, Tu
   if (!last && !broken_batch) return;
   blocked_ = Blocked::no;
   if (std::exchange(describing_, std::nullopt)) return broken_batch ? end_described(turn) : void();
-  lookup_failed_ ? catalogue_.fail() : catalogue_.finish(turn.now);
-  if (!lookup_failed_ && catalogue_id_)
+  const bool renewal = catalogue_.asked().empty();
+  const bool holds = !lookup_failed_ && catalogue_.finish(asked_monotonic_ns_, turn.now);
+  if (lookup_failed_) catalogue_.fail();
+  if (!holds && renewal) names_.meaning = ++meaning_;
+  if (!lookup_failed_ && !renewal && catalogue_id_)
     life_.services().want_shared(*catalogue_id_, catalogue_.path(), catalogue_.asked().facts);
   if (!broken_batch) return;
   // The server now skips to the agent's Sync, as it would after an error of the agent's own.
