@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "flow/http/http_layer.h"
 #include "flow/postgres/postgres_layer.h"
 #include "sallyport/protocol/postgres/messages.h"
 #include "sallyport/protocol/postgres/startup.h"
@@ -112,6 +113,7 @@ model::Endpoint unlisted() { return {model::IpAddress::v4(10, 9, 9, 9), 80}; }
 Driver::Driver(World& world, const model::Endpoint& destination, const std::string& agent, model::FlowId id)
     : world_(world) {
   layers_["postgres"] = [](OperationLife& life) { return make_postgres_layer(life); };
+  layers_["http"] = [](OperationLife& life) { return make_http_layer(life); };
   Origin origin{.id = id, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
   origin.principal.agent = agent;
   flow_ = make_flow(origin, world_, layers_);
@@ -188,8 +190,32 @@ void Driver::spend_sql(std::string_view what) {
   --sql_allowed_;
 }
 
+/// Requests to the server: whole ones, one after the other, each behind a record that allows it.
+void Driver::check_requests() {
+  std::string_view rest = unchecked_;
+  while (true) {
+    if (!request_body_) {
+      auto next = http::next_request(rest);
+      ASSERT_FALSE(std::holds_alternative<http::Violation>(next)) << rest;
+      const auto* head = std::get_if<http::RequestHead>(&next);
+      if (!head) break;
+      spend_sql("a request");
+      rest.remove_prefix(head->raw.size());
+      request_body_.emplace(head->body);
+    }
+    auto next = request_body_->next(rest);
+    ASSERT_FALSE(std::holds_alternative<http::Violation>(next)) << rest;
+    const auto* piece = std::get_if<http::BodyReader::Piece>(&next);
+    if (!piece) break;
+    rest.remove_prefix(piece->consumed);
+    if (piece->last) request_body_.reset();
+  }
+  unchecked_ = std::string(rest);
+}
+
 /// Whole messages to the server against the records before them.
 void Driver::check_upstream() {
+  if (world_.protocol == "http") return check_requests();
   std::string_view rest = unchecked_;
   while (!startup_seen_) {
     const auto packet = postgres::next_startup(rest);

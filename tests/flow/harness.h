@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A flow without sockets. World is the node: real policy, masks and detectors, fixed randomness, a clock that tests
 // move. Driver hands events to one flow, keeps what it sends, and checks after every turn what must always hold:
-//   - each Query, Parse, Execute and FunctionCall that goes to the server stands behind a Record that allows it,
+//   - each Query, Parse, Execute, FunctionCall and HTTP request that goes to the server stands behind a Record that
+//   allows it,
 //     one Record for one message; so do the Dial and the StartupMessage (INVARIANTS 1 and 2);
 //   - nothing comes after Finish.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,6 +19,7 @@
 #include "flow/front/front.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/node/limit_counters.h"
+#include "sallyport/protocol/http/body.h"
 
 namespace sallyport::flow::test {
 
@@ -134,13 +137,15 @@ class Driver {
  private:
   void carry_out(const Action& action);
   void check_upstream();
+  void check_requests();
   void spend_sql(std::string_view what);
 
   World& world_;
   Layers layers_;
   std::unique_ptr<Flow> flow_;
   std::string to_agent_, to_server_;
-  std::string unchecked_;  ///< to the server, not yet a whole message
+  std::string unchecked_;                         ///< to the server, not yet a whole message
+  std::optional<http::BodyReader> request_body_;  ///< of the request that goes to the server, until it is whole
   bool startup_seen_ = false;
   bool dial_wanted_ = false;
   int connects_allowed_ = 0;

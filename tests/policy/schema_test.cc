@@ -61,6 +61,7 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(properties(spec("Detector", "patterns")["items"]), words(keys::kPattern));
   EXPECT_EQ(properties(defs["rule"]), words(keys::kRuleProtocols));
   EXPECT_EQ(properties(defs["rule"]["properties"]["sql"]), words(kSqlKeys));
+  EXPECT_EQ(properties(defs["rule"]["properties"]["http"]), words(keys::kHttpRule));
   EXPECT_EQ(properties(spec("Agent", "workload")["items"]["oneOf"][0]["properties"]["exec"]["anyOf"][1]),
             words(keys::kExec));
   const json& workload = spec("Agent", "workload")["items"]["oneOf"];
@@ -130,7 +131,8 @@ TEST(Reference, NamesEveryKeyAndWord) {
         std::span<const std::string_view>(keys::kPattern),     std::span<const std::string_view>(keys::kStrategies),
         std::span<const std::string_view>(keys::kEntitlement), std::span<const std::string_view>(keys::kLimit),
         std::span<const std::string_view>(keys::kWindow),      std::span<const std::string_view>(keys::kReview),
-        std::span<const std::string_view>(kSqlKeys),           statement_words()})
+        std::span<const std::string_view>(kSqlKeys),           std::span<const std::string_view>(keys::kHttpRule),
+        std::span<const std::string_view>(keys::kProtocols),   statement_words()})
     names(list);
 }
 

@@ -15,6 +15,7 @@
 
 #include "daemon/control_handler.h"
 #include "daemon/worker_thread.h"
+#include "flow/http/http_layer.h"
 #include "flow/postgres/postgres_layer.h"
 #include "sallyport/base/log.h"
 #include "sallyport/edges/catalogue.h"
@@ -68,7 +69,7 @@ class Node {
   bool post(model::FlowId flow, flow::Answered answered);
 
   const DaemonOptions& options_;
-  const flow::Layers layers_{{"postgres", flow::make_postgres_layer}};
+  const flow::Layers layers_{{"postgres", flow::make_postgres_layer}, {"http", flow::make_http_layer}};
   std::unique_ptr<kernel::Kernel> kernel_;
   kernel::LevelReport level_;
   node::FlowRegistry registry_;

@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "match_http.h"
 #include "match_sql.h"
 #include "match_workload.h"
 #include "sallyport/policy/policy.h"
@@ -22,7 +25,11 @@ inline constexpr int64_t kAlways = std::numeric_limits<int64_t>::min();
 struct Rule : NamedRule {
   model::Outcome outcome = model::Outcome::deny;
   SqlRule sql;
+  std::optional<HttpRule> http;  ///< the rule speaks of HTTP, and `sql` means nothing
   Place place;
+
+  /// The protocol whose Targets it is for.
+  std::string_view protocol() const { return http ? "http" : "postgres"; }
 };
 
 struct Mask {

@@ -111,7 +111,7 @@ std::string document(std::string_view kind, std::string_view name, std::string s
 }  // namespace
 
 std::string smallest_allow(const Effects& effects) {
-  if (effects.empty()) return "allow: [{sql: {statements: [select], tables: [public.table_name]}}]";
+  if (effects.empty()) return first_allow("postgres");
   std::vector<Proposal> proposals;
   for (const Effect* effect : effects) {
     Proposal next = propose(*effect);
@@ -127,25 +127,35 @@ std::string smallest_allow(const Effects& effects) {
   return fmt::format("allow: [{}]", out);
 }
 
-std::string hint_rule(const Effects& effects, const Entitlement& into) {
-  return fmt::format("{}  # Entitlement {}", smallest_allow(effects), into.name);
+std::string smallest_allow(const model::Http& http) { return fmt::format("allow: [{}]", rule_for(http)); }
+
+std::string first_allow(std::string_view protocol) {
+  return protocol == "http" ? "allow: [{http: {methods: [GET], paths: [/path/**]}}]"
+                            : "allow: [{sql: {statements: [select], tables: [public.table_name]}}]";
 }
 
-std::string hint_entitlement(std::string_view agent, std::string_view target, const Effects& effects) {
+std::string hint_rule(std::string_view allow, const Entitlement& into) {
+  return fmt::format("{}  # Entitlement {}", allow, into.name);
+}
+
+std::string hint_entitlement(std::string_view agent, std::string_view target, std::string_view allow) {
   return document("Entitlement", shortened_name(agent, target),
-                  fmt::format("agent: {}, target: {}, {}", agent, target, smallest_allow(effects)));
+                  fmt::format("agent: {}, target: {}, {}", agent, target, allow));
 }
 
 std::string hint_target(std::string_view agent, const model::Endpoint& destination) {
-  std::string name = "db-" + destination.to_string();
+  const bool web = destination.port == 80 || destination.port == 443 || destination.port == 8080;
+  const std::string_view protocol = web ? "http" : "postgres";
+  std::string name = (web ? "web-" : "db-") + destination.to_string();
   for (char& c : name)
     if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) c = '-';
   name.resize(std::unique(name.begin(), name.end(), [](char a, char b) { return a == '-' && b == '-'; }) -
               name.begin());
-  return fmt::format(
-      "--- {}\n--- {}",
-      document("Target", name, fmt::format("protocol: postgres, hosts: ['{}']", destination.to_string())),
-      hint_entitlement(agent, name, {}));
+  return fmt::format("--- {}\n--- {}",
+                     document("Target", name,
+                              fmt::format("protocol: {}, hosts: ['{}']{}", protocol, destination.to_string(),
+                                          destination.port == 443 ? ", tls: {mode: verify-full}" : "")),
+                     hint_entitlement(agent, name, first_allow(protocol)));
 }
 
 }  // namespace sallyport::policy

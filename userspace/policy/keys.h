@@ -32,7 +32,7 @@ inline constexpr std::array<Word, 10> kAlgorithms = {"RS256", "RS384", "RS512", 
 
 inline constexpr std::array<Word, 10> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
                                                  "credential", "auth",  "catalogue", "masks", "record"};
-inline constexpr std::array<Word, 1> kProtocols = {"postgres"};
+inline constexpr std::array<Word, 2> kProtocols = {"postgres", "http"};
 inline constexpr std::array<Word, 3> kTls = {"mode", "ca", "agent"};
 inline constexpr std::array<Word, 6> kTlsModes = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
 inline constexpr std::array<Word, 3> kAgentTls = {"off", "allow", "require"};
@@ -69,7 +69,8 @@ inline constexpr std::array<Word, 1> kHash = {"key"};
 
 inline constexpr std::array<Word, 11> kEntitlement = {"agent",  "target", "allow",  "hold",   "deny",    "masks",
                                                       "reveal", "limits", "window", "review", "baseline"};
-inline constexpr std::array<Word, 1> kRuleProtocols = {"sql"};
+inline constexpr std::array<Word, 2> kRuleProtocols = {"sql", "http"};
+inline constexpr std::array<Word, 2> kHttpRule = {"methods", "paths"};
 inline constexpr std::array<Word, 3> kAccess = {"read", "write", "execute"};
 inline constexpr std::array<Word, 5> kLimit = {"count", "max", "per", "over", "then"};
 inline constexpr std::array<Word, 3> kCounts = {"rows", "bytes", "statements"};

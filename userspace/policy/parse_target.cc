@@ -201,6 +201,7 @@ void parse_spec(const Node& spec, ParsedTarget& parsed, Reader& reader) {
       parsed.masks.push_back({reader.text(item, "masks"), reader.place(item)});
   for (const Reference& mask : parsed.masks) target.masks.push_back(mask.name);
   if (const Node* record = reader.get(spec, "record", kWhat)) parse_record(*record, target, reader);
+  if (target.protocol == "http") return check_http_target(spec, target, reader);
   const Node* tls = spec.find("tls");
   check_login(tls ? *tls : spec, target, reader);
 }

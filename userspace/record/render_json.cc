@@ -111,6 +111,10 @@ json operation_json(const RecordedOperation& operation) {
               {"effects", std::move(effects)},
               {"masks", strings(decided.masks)},
               {"results", rows_json(operation.rows)}};
+  if (!decided.agent.empty())
+    out["principal"] = {{"agent", valid_utf8(decided.agent)},
+                        {"issuer", valid_utf8(decided.issuer)},
+                        {"subject", valid_utf8(decided.subject)}};
   if (operation.ended) out["ended"] = ended_json(*operation.ended, operation.ended_wall_ns);
   return out;
 }
