@@ -131,19 +131,24 @@ inline constexpr int kRsaBitsMin = 2'048;    ///< RFC 7518 section 3.3
 inline constexpr int kRsaBitsMax = 8'192;    ///< more would stall whoever verifies
 inline constexpr size_t kIssuersMax = 256;
 inline constexpr int64_t kJwksConnectTimeoutMs = 5'000;
-inline constexpr int64_t kJwksAnswerTimeoutMs = 10'000;   ///< one request, name look-up to last byte
-inline constexpr int64_t kJwksRefreshMinMs = 60'000;      ///< whatever Cache-Control says
-inline constexpr int64_t kJwksRefreshMaxMs = 3'600'000;   ///< nor longer; also where it says nothing
-inline constexpr int64_t kJwksUnknownKeyMs = 10'000;      ///< between two fetches for keys nobody knows, one issuer
-inline constexpr int64_t kJwksRetryMs = 5'000;            ///< after a failure; doubles up to kJwksRetryMaxMs
+inline constexpr int64_t kJwksAnswerTimeoutMs = 10'000;  ///< one request, name look-up to last byte
+inline constexpr int64_t kJwksRefreshMinMs = 60'000;     ///< whatever Cache-Control says
+inline constexpr int64_t kJwksRefreshMaxMs = 3'600'000;  ///< nor longer; also where it says nothing
+inline constexpr int64_t kJwksUnknownKeyMs = 10'000;     ///< between two fetches for keys nobody knows, one issuer
+inline constexpr int64_t kJwksRetryMs = 5'000;           ///< after a failure; doubles up to kJwksRetryMaxMs
 inline constexpr int64_t kJwksRetryMaxMs = 300'000;
-inline constexpr size_t kJwksUnknownKeysMax = 256;        ///< key ids an issuer was asked for in vain, remembered
+inline constexpr size_t kJwksUnknownKeysMax = 256;  ///< key ids an issuer was asked for in vain, remembered
 inline constexpr int64_t kJwksFilePollMs = 1'000;
-inline constexpr int64_t kTokenWaitMs = 5'000;  ///< a new flow for the first token of its workload
-inline constexpr int64_t kTokenPollMs = 500;    ///< between two looks at a workload's token
-inline constexpr size_t kTokenThreads = 4;      ///< that look
-inline constexpr int64_t kTokenReadTimeoutMs = 2'000;     ///< a file of a workload, open to last byte
-inline constexpr size_t kTokenReadersMax = 16;            ///< reads at a time, those that hang included
+inline constexpr int64_t kTokenWaitMs = 5'000;         ///< a new flow for the first token of its workload
+inline constexpr int64_t kTokenPollMs = 500;           ///< between two looks at a workload's token
+inline constexpr size_t kTokenThreads = 4;             ///< that look
+inline constexpr int64_t kTokenReadTimeoutMs = 2'000;  ///< a file of a workload, open to last byte
+inline constexpr size_t kShownTokensPerFlowMax = 16;   ///< callers of one flow that are told apart by token
+inline constexpr size_t kShownTokensKept = 16'384;     ///< verified ones that no flow holds
+inline constexpr size_t kShownTokensQueuedMax = 64;    ///< waiting to be verified, one workload
+inline constexpr int64_t kShownTokenChecksPerS = 50;   ///< of one workload: ES512 takes 0.7 ms
+inline constexpr int64_t kShownTokenChecksBurst = 100;
+inline constexpr size_t kTokenReadersMax = 16;  ///< reads at a time, those that hang included
 
 // --- Kernel path (kernel/, bpf/) ---
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload
@@ -151,17 +156,17 @@ inline constexpr int kListenBacklog = 4'096;         ///< the kernel cuts it to 
 inline constexpr int kListenPortAttempts = 64;       ///< ports tried until IPv4 and IPv6 are both free
 
 // --- Who is calling (identity/, edges/runtimes, kernel/) ---
-inline constexpr size_t kCgroupPathBytesMax = 4'096;     ///< the kernel's PATH_MAX
-inline constexpr size_t kCgroupNameBytesMax = 255;       ///< of one element; the kernel's NAME_MAX
-inline constexpr size_t kCgroupDepthMax = 64;            ///< elements of a path
-inline constexpr size_t kCgroupsMax = 65'536;            ///< known at a time; those above are refused where governed
-inline constexpr size_t kPolicyWorkloadFactsMax = 64;    ///< patterns of one fact of one `workload`
-inline constexpr size_t kRuntimeFileBytesMax = 4 << 20;  ///< a runtime's own description of one container
-inline constexpr size_t kRuntimeLabelsMax = 1'024;       ///< of one container
-inline constexpr size_t kProcessArgumentsBytesMax = 4'096;   ///< of argv, in the record
-inline constexpr size_t kProcessParentsMax = 16;             ///< chain of parents, in the record
-inline constexpr size_t kProcessesKnownMax = 4'096;          ///< processes whose facts are kept
-inline constexpr size_t kExecutableDigestsMax = 1'024;       ///< executables whose SHA-256 is kept
+inline constexpr size_t kCgroupPathBytesMax = 4'096;        ///< the kernel's PATH_MAX
+inline constexpr size_t kCgroupNameBytesMax = 255;          ///< of one element; the kernel's NAME_MAX
+inline constexpr size_t kCgroupDepthMax = 64;               ///< elements of a path
+inline constexpr size_t kCgroupsMax = 65'536;               ///< known at a time; those above are refused where governed
+inline constexpr size_t kPolicyWorkloadFactsMax = 64;       ///< patterns of one fact of one `workload`
+inline constexpr size_t kRuntimeFileBytesMax = 4 << 20;     ///< a runtime's own description of one container
+inline constexpr size_t kRuntimeLabelsMax = 1'024;          ///< of one container
+inline constexpr size_t kProcessArgumentsBytesMax = 4'096;  ///< of argv, in the record
+inline constexpr size_t kProcessParentsMax = 16;            ///< chain of parents, in the record
+inline constexpr size_t kProcessesKnownMax = 4'096;         ///< processes whose facts are kept
+inline constexpr size_t kExecutableDigestsMax = 1'024;      ///< executables whose SHA-256 is kept
 inline constexpr int64_t kExecutableBytesMax = 512LL << 20;  ///< larger ones are not digested
 
 // --- Control API (control/) ---
