@@ -88,11 +88,33 @@ void World::add_cancel_key(const Origin& origin, uint32_t pid, std::string_view 
   cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key), target});
 }
 
-std::optional<std::string> World::target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
+/// Its standing is what World::shown says at the time of asking.
+class WorldToken final : public ShownToken {
+ public:
+  WorldToken(const World& world, std::string_view text) : world_(world), text_(text) {}
+  std::shared_ptr<const Standing> standing() const override {
+    const auto found = world_.shown.find(text_);
+    if (found != world_.shown.end()) return found->second;
+    return std::make_shared<Standing>(Standing{.is = Standing::Is::refused, .why = "nobody signed it"});
+  }
+  bool is(std::string_view token) const override { return token == text_; }
+
+ private:
+  const World& world_;
+  const std::string text_;
+};
+
+std::shared_ptr<const ShownToken> World::show_token(const Origin&, std::string_view token) {
+  shown_texts.emplace_back(token);
+  return std::make_shared<WorldToken>(*this, token);
+}
+
+std::optional<CancelOwner> World::owner_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
+  const std::string& agent = canceller.principal.agent;
   for (const CancelKey& known : cancel_keys_)
-    if (known.agent == canceller.principal.agent && known.destination == canceller.destination && known.pid == pid &&
+    if ((agent.empty() || known.agent == agent) && known.destination == canceller.destination && known.pid == pid &&
         known.key == key)
-      return known.target;
+      return CancelOwner{known.target, known.agent};
   return std::nullopt;
 }
 

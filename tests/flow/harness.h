@@ -43,6 +43,8 @@ class World : public Services {
 
   std::shared_ptr<const Facts> facts() override { return facts_; }
   std::shared_ptr<const Standing> standing(const Origin&) override { return caller; }
+  std::shared_ptr<const ShownToken> show_token(const Origin&, std::string_view token) override;
+  void identified(const Origin& origin) override { identified_as = origin.principal; }
   std::string random_bytes(size_t count) override { return std::string(count, 'r'); }
   model::SessionId make_session_id(const Now&) override { return "01JDF00000000000000000TEST"; }
   std::string node_name() override { return "node"; }
@@ -55,7 +57,7 @@ class World : public Services {
   void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
                  const Now& now) override;
   void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) override;
-  std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<CancelOwner> owner_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
   std::shared_ptr<const SharedCatalogue> shared_catalogue(const CatalogueId& id, const Now&) override {
     catalogues_looked_for.insert(id);
     return shared;
@@ -71,7 +73,11 @@ class World : public Services {
   Now now{.monotonic_ns = 1'000 * kNanosPerSecond, .wall_ns = 1'795'000'000 * kNanosPerSecond};
   node::LimitCounters limits;
   std::shared_ptr<const Standing> caller = std::make_shared<Standing>();
-  std::string credential_user;  ///< of any credential file
+  /// What tokens prove that agents show, by their text; others are refused.
+  std::map<std::string, std::shared_ptr<const Standing>, std::less<>> shown;
+  std::vector<std::string> shown_texts;  ///< all that were shown
+  model::Principal identified_as;        ///< of the flow identified last
+  std::string credential_user;           ///< of any credential file
   std::string credential_password = "secret";
   std::string verifier_text;                      ///< of any role; empty: the role has none
   std::string target, protocol;                   ///< as described last

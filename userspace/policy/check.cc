@@ -56,6 +56,9 @@ void check_same_host(const Target& first, const HostPattern& first_host, const T
   if (first.protocol == "http" && second.protocol == "http") return findings.error(second_host.where, both, place);
   if (first.protocol != second.protocol || (within(first, second) && within(second, first)))
     return findings.error(second_host.where, both, place + "; give them `databases` or `users` that differ");
+  if (first.token_from != second.token_from || first.token_header != second.token_header)
+    return findings.error(second_host.where, both + ", which differ in `token`",
+                          place + "; nobody could say where an agent shows its token");
   for (const auto& [narrow, wide] : {std::pair(&first, &second), std::pair(&second, &first)})
     if (within(*narrow, *wide))
       findings.warning(second_host.where,
@@ -69,7 +72,7 @@ void check_ambiguity(const Documents& documents, Findings& findings) {
   ByName exec;
   for (const Agent& agent : documents.agents)
     for (const ExecWorkload& w : agent.exec) add_unique(exec, w.name, w.where, "workload exec", findings);
-  check_workloads(documents.agents, findings);
+  check_workloads(documents.agents, documents.issuers, findings);
   using Listed = std::vector<std::pair<const Target*, const HostPattern*>>;
   std::map<std::tuple<std::string_view, model::Prefix, uint16_t>, Listed> hosts;
   for (const ParsedTarget& parsed : documents.targets) {

@@ -30,8 +30,11 @@ inline constexpr std::array<Word, 7> kIssuer = {"url", "audience", "jwks", "ca",
 inline constexpr std::array<Word, 10> kAlgorithms = {"RS256", "RS384", "RS512", "PS256", "PS384",
                                                      "PS512", "ES256", "ES384", "ES512", "EdDSA"};
 
-inline constexpr std::array<Word, 10> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
-                                                 "credential", "auth",  "catalogue", "masks", "record"};
+inline constexpr std::array<Word, 11> kTarget = {"protocol", "hosts",     "databases", "users", "tls",   "credential",
+                                                 "auth",     "catalogue", "masks",     "token", "record"};
+inline constexpr std::array<Word, 2> kTargetToken = {"from", "name"};
+/// In the order of TokenFrom, without `file`.
+inline constexpr std::array<Word, 3> kTokenFrom = {"password", "authorization", "header"};
 inline constexpr std::array<Word, 2> kProtocols = {"postgres", "http"};
 inline constexpr std::array<Word, 3> kTls = {"mode", "ca", "agent"};
 inline constexpr std::array<Word, 6> kTlsModes = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};

@@ -155,6 +155,12 @@ inline constexpr int64_t kTokenPollMs = 500;           ///< between two looks at
 inline constexpr size_t kTokenThreads = 4;             ///< that look
 inline constexpr int64_t kTokenReadTimeoutMs = 2'000;  ///< a file of a workload, open to last byte
 inline constexpr size_t kTokenReadersMax = 16;         ///< reads at a time, those that hang included
+inline constexpr size_t kShownTokensPerFlowMax = 16;   ///< callers of one flow that are told apart by token
+inline constexpr size_t kShownTokensKept = 16'384;     ///< verified ones that no flow holds
+inline constexpr size_t kShownTokensQueuedMax = 64;    ///< waiting to be verified, one workload
+inline constexpr int64_t kShownTokenChecksPerS = 50;   ///< of one workload: ES512 takes 0.7 ms
+inline constexpr int64_t kShownTokenChecksBurst = 100;
+inline constexpr size_t kTokenReadersMax = 16;  ///< reads at a time, those that hang included
 
 // --- Kernel path (kernel/, bpf/) ---
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload

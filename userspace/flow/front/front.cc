@@ -12,12 +12,11 @@ namespace {
 
 class Front final : public Flow {
  public:
-  Front(const Origin& origin, Services& services, const Layers& layers)
-      : origin_(origin), life_(origin_, services), layers_(layers) {}
+  Front(const Origin& origin, Services& services, const Layers& layers) : life_(origin, services), layers_(layers) {}
 
   void start(const Now& now, Actions& actions) override {
     Turn turn{now, actions};
-    if (life_.services().standing(origin_)->is != Standing::Is::pending) return begin(turn);
+    if (!life_.must_wait()) return begin(turn);
     // Nothing of the agent's is read before anybody knows whose it is.
     waiting_until_ns_ = now.monotonic_ns + limits::kTokenWaitMs * kNanosPerMilli;
     actions.add(Read{kAgentLeg, false});
@@ -50,8 +49,7 @@ class Front final : public Flow {
       return;
     }
     const bool late = turn.now.monotonic_ns >= waiting_until_ns_;
-    if (!late && life_.services().standing(origin_)->is == Standing::Is::pending)
-      return turn.actions.add(Wake{waiting_until_ns_});
+    if (!late && life_.must_wait()) return turn.actions.add(Wake{waiting_until_ns_});
     waiting_until_ns_ = 0;
     turn.actions.add(Read{kAgentLeg, true});
     begin(turn);
@@ -60,11 +58,12 @@ class Front final : public Flow {
   void begin(Turn& turn) {
     const Now& now = turn.now;
     Actions& actions = turn.actions;
-    origin_.principal.token = life_.services().standing(origin_)->token;
     life_.open_session(now, actions);
-    LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
-    life_.judge(connect, life_.decide(*connect.operation, now),
-                {.statement = "connect " + origin_.destination.to_string()}, now, actions);
+    const model::Endpoint& destination = life_.origin().destination;
+    LiveOperation& connect = life_.open(model::Connect{destination}, 0, now);
+    if (!life_.awaits_token())
+      life_.judge(connect, life_.decide(*connect.operation, now), {.statement = "connect " + destination.to_string()},
+                  now, actions);
     if (life_.match().target) {
       layer_ = make_layer(life_.match().target->protocol);
     } else {
@@ -86,7 +85,7 @@ class Front final : public Flow {
         layer_ = make_layer("postgres");
         return layer_->on_event(Bytes{kAgentLeg, first_bytes_.readable()}, turn);
       case detect::Protocol::http: {
-        const Refusal refusal = render_refusal(*life_.find(0), origin_);
+        const Refusal refusal = render_refusal(*life_.find(0), life_.origin());
         const std::string body = fmt::format("{}\n{}\n{}\n", refusal.message, refusal.detail, refusal.hint);
         turn.actions.send(kAgentLeg) += fmt::format(
             "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
@@ -110,7 +109,6 @@ class Front final : public Flow {
     turn.actions.add(Finish{});
   }
 
-  Origin origin_;  ///< its token is filled in once it is known
   OperationLife life_;
   const Layers& layers_;
   std::unique_ptr<Layer> layer_;
