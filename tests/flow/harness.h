@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A flow without sockets. World is the node: real policy, masks and detectors, fixed randomness, a clock that tests
 // move. Driver hands events to one flow, keeps what it sends, and checks after every turn what must always hold:
-//   - each Query, Parse, Execute, FunctionCall and HTTP request that goes to the server stands behind a Record that
-//   allows it,
+//   - each Query, Parse, Execute, FunctionCall and HTTP request that goes up stands behind a Record that allows it,
 //     one Record for one message; so do the Dial and the StartupMessage (INVARIANTS 1 and 2);
 //   - nothing comes after Finish.
 #pragma once

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1: curl and requests as agents through the real daemon to a real nginx."""
 
-import contextlib
-import hashlib
 import json
 import os
 import pathlib
 import subprocess
+import textwrap
 import unittest
 
 import harness
 from harness import agent_document, entitlement_document, wait_until
-from issuer import make_certificates
+from issuer import Issuer, make_certificates
 
-WEB, SECURE = 8080, 8444
+WEB, SECURE, SHARED, ISSUER = 8080, 8444, 8081, 8447
 DOWNLOAD_BYTES = 100 << 20
 PEAK_GROWTH_MAX_KIB = 24 << 10
 
@@ -25,7 +24,7 @@ http {{
   fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
   client_max_body_size 100m; default_type text/plain;
   server {{
-    listen 127.0.0.1:{web}; listen 127.0.0.1:{secure} ssl;
+    listen 127.0.0.1:{web}; listen 127.0.0.1:{shared}; listen 127.0.0.1:{secure} ssl;
     ssl_certificate {home}/server.pem; ssl_certificate_key {home}/server.key;
     root {home}/root;
     location /v1/ {{ dav_methods PUT DELETE; create_full_put_path on; }}
@@ -45,10 +44,12 @@ class Nginx:
         make_certificates(home)
         (home / "root/v1").mkdir(parents=True)
         (home / "root/v1/hello").write_text("hello\n")
+        (home / "root/v1/ada").write_text("ada's\n")
+        (home / "root/v1/ben").write_text("ben's\n")
         (home / "root/v1/words").write_text("all work and no play\n" * 10_000)
         with open(home / "root/v1/large", "wb") as large:
             large.truncate(DOWNLOAD_BYTES)
-        (home / "conf").write_text(NGINX.format(home=home, web=WEB, secure=SECURE))
+        (home / "conf").write_text(NGINX.format(home=home, web=WEB, secure=SECURE, shared=SHARED))
         harness.run(["chown", "-R", f"{harness.NOBODY}:{harness.NOBODY}", str(home)])
         self.process = subprocess.Popen(
             ["setpriv", f"--reuid={harness.NOBODY}", f"--regid={harness.NOBODY}", "--clear-groups", "/usr/sbin/nginx",
@@ -80,22 +81,46 @@ RULES = dict(allow=[{"http": {"methods": ["GET"], "paths": ["/v1/**", "/echo", "
              deny=[{"http": {"paths": ["/v1/secret/**"]}}])
 
 
-def policy(rules=None):
-    return [agent_document("bot"), target("web", WEB),
+SUBJECTS = {"ada": "bot", "ben": "rival"}  # as the provider knows them
+
+
+def document(kind, name, **spec):
+    return "\n" + json.dumps({"apiVersion": "sallyport.dev/v1alpha1", "kind": kind, "metadata": {"name": name},
+                              "spec": spec}) + "\n"
+
+
+def shared_workload(token):
+    """ada and ben in one cgroup, told apart by the token of each request; each may read what is its own."""
+    yield document("Issuer", "corp", url=provider.url, audience="sallyport", ca=str(provider.ca), skew="1s")
+    for name, subject in SUBJECTS.items():
+        yield document("Agent", name, workload=[{"cgroup": "/pool"}], minLevel="guarded", loopback="divert",
+                       token={"issuer": "corp", "subject": subject})
+        yield document("Entitlement", f"{name}-shared", agent=name, target="shared",
+                       allow=[{"http": {"methods": ["GET"], "paths": ["/echo", f"/v1/{name}", "/slow/*"]}}])
+    yield target("shared", SHARED, token=token)
+
+
+def policy(rules=None, token={"from": "authorization"}):
+    return [*shared_workload(token), agent_document("bot"), target("web", WEB),
             target("secure", SECURE, tls={"mode": "verify-full", "ca": str(nginx.home / "ca.pem")}),
             entitlement_document("bot", "web", **(rules or RULES)), entitlement_document("bot", "secure", **RULES)]
 
 
 def setUpModule():
-    global machine, nginx
+    global machine, nginx, provider, pool
     harness.require("curl", "nginx")
     machine = harness.Machine()
     unittest.addModuleCleanup(machine.close)
     (machine.work / "nginx").mkdir()
     nginx = Nginx(machine.work / "nginx")
     unittest.addModuleCleanup(nginx.close)
+    provider = Issuer(machine.work / "issuer", ISSUER)
+    unittest.addModuleCleanup(provider.close)
+    pool = harness.cgroup2_root() / "pool"
+    pool.mkdir()
     machine.write_policy(*policy())
     machine.start_daemon()
+    wait_until("/pool is enrolled", lambda: "cgroup /pool is enrolled" in machine.daemon_log())
 
 
 def curl(*arguments, **options):
@@ -225,6 +250,89 @@ class Live(unittest.TestCase):
         growth = peak_kib() - before
         print(f"{DOWNLOAD_BYTES >> 20} MiB in {seconds} s, peak of the daemon grew by {growth} KiB")
         self.assertLess(growth, PEAK_GROWTH_MAX_KIB)
+
+
+class Tokens(unittest.TestCase):
+    """Two agents in one cgroup."""
+
+    def pool(self, code, **options):
+        """Runs Python in their cgroup; what it prints last is JSON."""
+        done = subprocess.run(
+            ["setpriv", f"--reuid={harness.NOBODY}", f"--regid={harness.NOBODY}", "--clear-groups", harness.PYTHON, "-c",
+             textwrap.dedent(code)], text=True, capture_output=True, timeout=120, cwd="/tmp",
+            env=harness.agent_environment(None), preexec_fn=lambda: harness.join(pool), **options)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def ask(self, rows, scheme="Bearer ", field="Authorization"):
+        """Requests on one connection, each a path and a token: status and body of each."""
+        return self.pool(f"""
+            import http.client, json
+            c = http.client.HTTPConnection("127.0.0.1", {SHARED}, timeout=60)
+            out, sockets = [], set()
+            for path, token in json.loads({json.dumps(json.dumps(rows))}):
+                c.request("GET", path, headers={{"{field}": "{scheme}" + token}} if token else {{}})
+                sockets.add(c.sock.getsockname())
+                r = c.getresponse()
+                out.append([r.status, r.read().decode(), r.getheader("WWW-Authenticate") or ""])
+            assert len(sockets) == 1, sockets
+            print(json.dumps(out))
+            """)
+
+    def test_requests_on_one_connection_are_judged_apart(self):
+        ada, ben = provider.token("bot"), provider.token("rival")
+        answers = self.ask([("/v1/ada", ada), ("/v1/ada", ben), ("/v1/ben", ben), ("/v1/ben", ada), ("/echo", ada),
+                            ("/echo", "")])
+        self.assertEqual([each[0] for each in answers], [200, 403, 200, 403, 200, 401])
+        self.assertEqual((answers[0][1], answers[2][1]), ("ada's\n", "ben's\n"))
+        self.assertIn("refused by policy for agent ben: no rule of Entitlement ben-shared allows GET /v1/ada", answers[1][1])
+        self.assertIn("refused by policy for agent ada", answers[3][1])
+        self.assertIn("auth= x=", answers[4][1], "the token does not go upstream")
+        self.assertIn("it shows no token", answers[5][1])
+        self.assertIn("Bearer", answers[5][2])
+        listed = json.loads(machine.sallyport("sessions", "list", "-o", "json").stdout)
+        newest = max((s for s in listed if s["target"] == "shared"), key=lambda session: session["opened"])
+        shown = json.loads(machine.sallyport("sessions", "show", newest["id"], "-o", "json").stdout)
+        whose = [(op["decision"], op["principal"]["agent"], op["principal"]["subject"])
+                 for op in shown["log"] if op["kind"] == "http" and "principal" in op]
+        self.assertEqual(whose, [("allow", "ada", "bot"), ("deny", "ben", "rival"), ("allow", "ben", "rival"),
+                                 ("deny", "ada", "bot"), ("allow", "ada", "bot")])
+        everything = machine.daemon_log() + machine.records()
+        for token in (ada, ben):
+            self.assertNotIn(token.rsplit(".", 1)[1], everything)
+
+    def test_a_token_that_is_none_and_one_of_nobody_here(self):
+        head, body, _ = provider.token("bot").split(".")
+        forged, elsewhere = f"{head}.{body}.AAAA", provider.token("third")
+        answers = self.ask([("/v1/ada", forged), ("/v1/ada", elsewhere), ("/v1/ada", provider.token("bot"))])
+        self.assertEqual([each[0] for each in answers], [401, 401, 200])
+
+    def test_a_named_header_leaves_authorization_to_the_target(self):
+        self.addCleanup(lambda: machine.set_policy(*policy()))
+        machine.set_policy(*policy(token={"from": "header", "name": "X-Agent-Token"}))
+        answer = self.pool(f"""
+            import json, urllib.request
+            r = urllib.request.Request("http://127.0.0.1:{SHARED}/echo", headers={{
+                "X-Agent-Token": "{provider.token("bot")}", "Authorization": "Basic own"}})
+            print(json.dumps(urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(r).read().decode()))
+            """)
+        self.assertIn("auth=Basic own x= ", answer)
+
+    def test_its_expiry_cuts_an_answer(self):
+        out = self.pool(f"""
+            import http.client, json
+            c = http.client.HTTPConnection("127.0.0.1", {SHARED}, timeout=60)
+            c.request("GET", "/slow/large", headers={{"Authorization": "Bearer {provider.token("bot", seconds=3)}"}})
+            r = c.getresponse()
+            total = 0
+            try:
+                while piece := r.read(1 << 16):
+                    total += len(piece)
+                print(json.dumps("whole"))
+            except (OSError, http.client.IncompleteRead) as error:
+                print(json.dumps(type(error).__name__))
+            """)
+        self.assertIn(out, ("ConnectionResetError", "IncompleteRead"))
 
 
 def peak_kib():

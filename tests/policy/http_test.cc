@@ -212,6 +212,7 @@ TEST(HttpDocuments, MistakesAreNamed) {
       {target("users: [a]"), "users is for protocol postgres"},
       {target("credential: {file: /a}"), "credential is for protocol postgres"},
       {target("record: {rows: 1}"), "record is for protocol postgres"},
+      {target("token: {from: password}"), "token.from password is of protocol postgres"},
       {target("tls: {mode: prefer}"), "tls.mode prefer is for protocol postgres"},
       {target("tls: {ca: /a}"), "tls.ca is not used"},
       {document("Target", "t", "protocol: http, hosts: ['api.internal:8080']"), "is listed twice"},
@@ -232,6 +233,15 @@ TEST(HttpDocuments, TlsIsOffUnlessItIsAskedFor) {
   EXPECT_EQ(mode(""), TlsMode::disable);
   EXPECT_EQ(mode(", tls: {mode: verify-full}"), TlsMode::verify_full);
   EXPECT_EQ(mode(", tls: {agent: require}"), TlsMode::disable);
+}
+
+TEST(HttpDocuments, ATargetTakesTokensInRequests) {
+  const auto policy =
+      load_text(document("Target", "a", "protocol: http, hosts: ['a:80'], token: {from: authorization}") +
+                document("Target", "b", "protocol: http, hosts: ['b:80'], token: {from: header, name: X-T}"));
+  ASSERT_TRUE(policy);
+  EXPECT_EQ(policy->find_target("a")->token_from, TokenFrom::authorization);
+  EXPECT_EQ(policy->find_target("b")->token_from, TokenFrom::header);
 }
 
 TEST(HttpDocuments, TestFilesHaveRequests) {

@@ -86,7 +86,7 @@ json ended_json(const OperationEnded& ended, int64_t wall_ns) {
               {"bytes_to_target", ended.bytes_to_target},
               {"masked_values", ended.masked_values},
               {"tag", valid_utf8(ended.tag)}};
-  if (!ended.sqlstate.empty())
+  if (!ended.sqlstate.empty() || !ended.error.empty())
     out["error"] = {{"sqlstate", valid_utf8(ended.sqlstate)}, {"message", valid_utf8(ended.error)}};
   return out;
 }

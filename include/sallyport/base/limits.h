@@ -154,7 +154,6 @@ inline constexpr int64_t kTokenWaitMs = 5'000;         ///< a new flow for the f
 inline constexpr int64_t kTokenPollMs = 500;           ///< between two looks at a workload's token
 inline constexpr size_t kTokenThreads = 4;             ///< that look
 inline constexpr int64_t kTokenReadTimeoutMs = 2'000;  ///< a file of a workload, open to last byte
-inline constexpr size_t kTokenReadersMax = 16;         ///< reads at a time, those that hang included
 inline constexpr size_t kShownTokensPerFlowMax = 16;   ///< callers of one flow that are told apart by token
 inline constexpr size_t kShownTokensKept = 16'384;     ///< verified ones that no flow holds
 inline constexpr size_t kShownTokensQueuedMax = 64;    ///< waiting to be verified, one workload

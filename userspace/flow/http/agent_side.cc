@@ -17,7 +17,33 @@ model::Decision denial(std::string text, std::string hint) {
   return {.causes = {{.rule = "http", .text = std::move(text)}}, .hint = std::move(hint)};
 }
 
+/// The field in which agents show tokens to Sallyport, and which never goes upstream; empty: there is none.
+std::string_view token_field_of(const policy::Target& target) {
+  if (target.token_from == policy::TokenFrom::authorization) return "authorization";
+  return target.token_from == policy::TokenFrom::header ? std::string_view(target.token_header) : "";
+}
+
+/// The token that a request shows; empty: none.
+Result<std::string_view> read_token(const http::RequestHead& head, const policy::Target& target) {
+  const std::string_view name = token_field_of(target);
+  if (name.empty() || !http::has_field(head.fields, name)) return std::string_view();
+  const auto value = http::find_only(head.fields, name);
+  if (!value) return fail(fmt::format("several {} fields", name), "show one token");
+  if (target.token_from == policy::TokenFrom::header) return *value;
+  constexpr std::string_view kScheme = "Bearer ";
+  const bool bearer = value->size() > kScheme.size() && http::same_name(value->substr(0, kScheme.size()), kScheme);
+  return bearer ? value->substr(kScheme.size()) : std::string_view();
+}
+
 }  // namespace
+
+std::string HttpConversation::challenge() const {
+  const policy::Target* target = life_.target();
+  const std::string_view field = target ? token_field_of(*target) : "";
+  if (field.empty()) return {};
+  if (target->token_from == policy::TokenFrom::authorization) return "Bearer realm=\"sallyport\"";
+  return fmt::format("SallyportToken realm=\"sallyport\", header=\"{}\"", field);
+}
 
 void HttpConversation::begin_tls(Turn& turn) {
   if (from_agent_.readable().front() != kTlsHandshakeRecord) return;
@@ -103,9 +129,10 @@ void HttpConversation::open_exchange(const http::RequestHead& head, Turn& turn) 
     return refuse_unjudged(
         {403, fmt::format("target {} requires TLS from its agents", target.name), "", "use https", {}},
         record_text(x.asked.http), turn);
+  const std::string_view token_field = token_field_of(target);
   x.head = fmt::format("{} {} HTTP/1.{}\r\n", head.method, x.asked.target, head.minor);
   for (const http::Field& field : head.fields)
-    if (!http::is_hop_by_hop(field.name, x.asked.connection))
+    if (!http::is_hop_by_hop(field.name, x.asked.connection) && !http::same_name(field.name, token_field))
       x.head.append(field.name).append(": ").append(field.value).append("\r\n");
   if (x.request_chunked) x.head += "Transfer-Encoding: chunked\r\n";
   if (!x.agent_persists)
@@ -113,6 +140,11 @@ void HttpConversation::open_exchange(const http::RequestHead& head, Turn& turn) 
   else if (head.minor == 0)
     x.head += "Connection: keep-alive\r\n";
   x.head += "\r\n";
+  const auto token = read_token(head, target);
+  if (!token)
+    return refuse_unjudged({400, token.error().what, "", token.error().hint, {}}, record_text(x.asked.http), turn);
+  Caller* caller = token->empty() || !life_.awaits_token() ? nullptr : &life_.show_token(*token, turn.now);
+  x.operation = life_.open(x.asked.http, 0, turn.now, caller).id;
   advance(turn);
 }
 
@@ -135,28 +167,51 @@ bool HttpConversation::choose_target(const Asked& asked, Turn& turn) {
   return leads(life_.target());
 }
 
-/// Goes on with a request that waits: for the connection's judgement, for its own, or for a human.
+/// Goes on with a request that waits: for its token's verification, for the connection's judgement or its own, or for a
+/// human.
 void HttpConversation::advance(Turn& turn) {
   if (over_ || !exchange_ || exchange_->stage != Exchange::Stage::waiting) return;
-  const LiveOperation* connect = life_.find(0);
-  if (connect->stage == Stage::refused)
-    return answer_and_finish(refusal_answer(*connect, life_.origin(), challenge()), "refused by policy", turn);
-  if (connect->stage == Stage::held) return;
-  if (exchange_->operation == 0) judge(turn);
   LiveOperation& request = *life_.find(exchange_->operation);
+  if (request.stage == Stage::opened) {
+    if (token_pending(request, turn) || !connection_allowed(request, turn)) return;
+    judge(request, turn);
+  }
   if (request.stage == Stage::held) return wake(turn);
   if (request.stage == Stage::refused) return answer(refusal_answer(request, life_.origin(), challenge()), turn);
   release(turn);
 }
 
-void HttpConversation::judge(Turn& turn) {
+/// Whether its token is still being verified. One that takes too long is refused as not proven.
+bool HttpConversation::token_pending(const LiveOperation& request, Turn& turn) {
+  if (!request.caller->shown || request.caller->standing->is != Standing::Is::pending) return false;
+  int64_t& deadline_ns = exchange_->token_deadline_ns;
+  if (deadline_ns == 0) deadline_ns = turn.now.monotonic_ns + limits::kTokenWaitMs * kNanosPerMilli;
+  if (turn.now.monotonic_ns >= deadline_ns) return false;
+  wake(turn);
+  return true;
+}
+
+/// The connection's own judgement; where tokens are shown in-band it is made for the first who has proven one.
+bool HttpConversation::connection_allowed(const LiveOperation& request, Turn& turn) {
+  LiveOperation& connect = *life_.find(0);
+  if (connect.stage == Stage::opened) {
+    if (request.caller->standing->is != Standing::Is::proven) return true;  // the request is refused, and says why
+    life_.judge_connect(*request.caller, turn.now, turn.actions);
+    remember_expiry(*connect.decision);
+  }
+  if (connect.stage == Stage::refused)
+    answer_and_finish(refusal_answer(connect, life_.origin(), challenge()), "refused by policy", turn);
+  else if (connect.stage == Stage::held)
+    wake(turn);
+  return !over_ && connect.stage == Stage::released;
+}
+
+void HttpConversation::judge(LiveOperation& request, Turn& turn) {
   const model::Http& http = exchange_->asked.http;
-  LiveOperation& request = life_.open(http, 0, turn.now);
   request.statements = 1;
-  exchange_->operation = request.id;
-  life_.refresh();
-  model::Decision decision = life_.decide(*request.operation, turn.now);
-  if (decision.outcome != model::Outcome::deny) life_.set_limits(decision.obligations.limits, turn.now);
+  model::Decision decision = life_.decide(*request.operation, turn.now, *request.caller);
+  if (decision.outcome != model::Outcome::deny)
+    life_.set_limits(decision.obligations.limits, turn.now, *request.caller);
   if (decision.expires_wall_ns != 0) {
     remember_expiry(decision);
     wake(turn);
@@ -200,9 +255,12 @@ bool HttpConversation::pump_request_body(Turn& turn) {
       answer_and_finish({wrong->status, "the request cannot be read: " + wrong->why, "", "", {}}, reason, turn);
       return false;
     }
-    const auto& piece = std::get<http::BodyReader::Piece>(next);
+    auto& piece = std::get<http::BodyReader::Piece>(next);
     std::string framed;
     if (x.request_chunked) {
+      std::erase_if(piece.trailers, [&](const http::Field& field) {
+        return life_.target() && http::same_name(field.name, token_field_of(*life_.target()));
+      });
       http::append_chunk(framed, piece.data);
       if (piece.last) http::append_last_chunk(framed, piece.trailers);
     }

@@ -120,20 +120,36 @@ void HttpConversation::on_changed(Turn& turn) {
     decision.causes = {life_.no_target()};
     return cut(*connect, turn);
   }
-  for (LiveOperation* live : life_.no_longer_allowed(turn.now)) return cut(*live, turn);
+  for (LiveOperation* live : life_.no_longer_allowed(turn.now)) {
+    // Whoever the connection was judged for may be another than who uses it now: it is judged for that one.
+    if (live->id != 0 || !live->caller->shown) return cut(*live, turn);
+    live->stage = Stage::opened;
+  }
+  if (!connection_still_allowed(turn)) return;
   expires_wall_ns_ = 0;
   for (model::OperationId id : {model::OperationId{0}, exchange_ ? exchange_->operation : 0}) {
     LiveOperation* live = life_.find(id);
-    if (!live || !live->decision) continue;
-    const model::Decision again = life_.decide(*live->operation, turn.now);
+    if (!live || !live->decision || live->stage == Stage::opened) continue;
+    const model::Decision again = life_.decide(*live->operation, turn.now, *live->caller);
     remember_expiry(again);
     if (live->stage == Stage::held && again.outcome == model::Outcome::deny)
       life_.answer(*live, false, "policy denies it now", turn.now, turn.actions);
     else if (live->stage == Stage::released && id != 0)
-      life_.set_limits(again.obligations.limits, turn.now);
+      life_.set_limits(again.obligations.limits, turn.now, *live->caller);
   }
   wake(turn);
   advance(turn);
+}
+
+/// False: the flow is over.
+bool HttpConversation::connection_still_allowed(Turn& turn) {
+  LiveOperation* connect = life_.find(0);
+  const LiveOperation* request = live();
+  if (!connect || connect->stage != Stage::opened || !request || request->stage != Stage::released) return true;
+  life_.judge_connect(*request->caller, turn.now, turn.actions);
+  if (connect->stage == Stage::released) return true;
+  cut(*connect, turn);
+  return false;
 }
 
 void HttpConversation::remember_expiry(const model::Decision& decision) {
@@ -146,6 +162,7 @@ void HttpConversation::on_tick(Turn& turn) {
   life_.give_back_leases(turn.now, turn.actions);
   if (expires_wall_ns_ != 0 && turn.now.wall_ns >= expires_wall_ns_) on_changed(turn);
   if (!over_) give_up_holds(turn);
+  advance(turn);
   if (over_) return;
   if (head_deadline_ns_ != 0 && now >= head_deadline_ns_)
     return answer_and_finish({408, "the request's header took longer than it may", "", "", {}}, "no request in time",
@@ -166,6 +183,7 @@ void HttpConversation::give_up_holds(Turn& turn) {
 
 void HttpConversation::wake(Turn& turn) {
   int64_t at = head_deadline_ns_;
+  if (exchange_ && exchange_->token_deadline_ns > turn.now.monotonic_ns) at = earlier(at, exchange_->token_deadline_ns);
   if (!exchange_ && upstream_ == Upstream::none) at = earlier(at, idle_deadline_ns_);
   for (model::OperationId id : {model::OperationId{0}, exchange_ ? exchange_->operation : 0})
     if (const LiveOperation* held = life_.find(id); held && held->stage == Stage::held)
@@ -221,6 +239,8 @@ void HttpConversation::cut(LiveOperation& live, Turn& turn) {
 void HttpConversation::finish(std::string reason, Turn& turn) {
   if (over_) return;
   over_ = true;
+  // What was never judged is no operation of the record's.
+  if (const LiveOperation* request = live(); request && request->stage == Stage::opened) life_.forget(*request);
   life_.close_session(std::move(reason), turn.now, turn.actions);
   turn.actions.add(Finish{});
 }

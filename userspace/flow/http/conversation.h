@@ -36,8 +36,9 @@ class HttpConversation final : public Layer {
     AnswerForm form;
     bool agent_persists = true;
     bool expects_continue = false;
-    std::string head;                  ///< as it goes upstream; empty once it has gone
-    model::OperationId operation = 0;  ///< 0: not opened yet
+    std::string head;  ///< as it goes upstream; empty once it has gone
+    model::OperationId operation = 0;
+    int64_t token_deadline_ns = 0;  ///< monotonic; its token is being verified no longer than this; 0: none is
     http::BodyReader request_body{{}};
     bool request_chunked = false;
     bool request_done = false;
@@ -67,6 +68,7 @@ class HttpConversation final : public Layer {
   void on_record_failed(const RecordFailed& failed, Turn& turn);
   void on_upstream_gone(const std::string& reason, bool clean, Turn& turn);
   void wake(Turn& turn);
+  bool connection_still_allowed(Turn& turn);
   void remember_expiry(const model::Decision& decision);
   void give_up_holds(Turn& turn);
   void cut(LiveOperation& live, Turn& turn);
@@ -80,7 +82,9 @@ class HttpConversation final : public Layer {
   void open_exchange(const http::RequestHead& head, Turn& turn);
   bool choose_target(const Asked& asked, Turn& turn);
   void advance(Turn& turn);
-  void judge(Turn& turn);
+  bool token_pending(const LiveOperation& request, Turn& turn);
+  bool connection_allowed(const LiveOperation& request, Turn& turn);
+  void judge(LiveOperation& request, Turn& turn);
   void release(Turn& turn);
   bool pump_request_body(Turn& turn);
   bool skip_request_body(Turn& turn);
@@ -91,7 +95,7 @@ class HttpConversation final : public Layer {
   void end_exchange(Turn& turn);
   void throttle(Turn& turn);
   /// WWW-Authenticate where a token was to be shown in-band; empty: it was not.
-  std::string_view challenge() const { return {}; }
+  std::string challenge() const;
 
   // server_side.cc
   void pump_server(Turn& turn);

@@ -305,6 +305,11 @@ void OperationLife::record_decision(const LiveOperation& live, bool changed, Rec
   entry.parameters = std::move(text.parameters);
   entry.outcome = live.decision->outcome;
   entry.same_as = text.same_as;
+  if (live.caller != &own_ && live.caller->standing->is == Standing::Is::proven) {
+    entry.agent = live.caller->origin.principal.agent;
+    entry.issuer = live.caller->standing->token.issuer;
+    entry.subject = live.caller->standing->token.subject;
+  }
   if (text.same_as == 0)
     if (const auto* sql = std::get_if<model::Sql>(&live.operation->body)) entry.effects = sql->effects;
   if (text.same_as != 0 && !changed) return;

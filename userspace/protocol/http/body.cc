@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "protocol/http/head.h"
 #include "sallyport/base/limits.h"
@@ -107,7 +106,7 @@ std::variant<NeedMore, Violation, BodyReader::Piece> BodyReader::next_chunked(st
 
 void append_chunk(std::string& out, std::string_view data) {
   if (data.empty()) return;
-  fmt::format_to(std::back_inserter(out), "{:x}\r\n", data.size());
+  out += fmt::format("{:x}\r\n", data.size());
   out.append(data).append("\r\n");
 }
 
