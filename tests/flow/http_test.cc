@@ -542,8 +542,13 @@ TEST(HttpTimes, AHeaderAndAConnectionWithoutRequestsHaveTheirs) {
   EXPECT_EQ(status_of(slow.driver.take_agent()), "HTTP/1.1 408 Request Timeout");
   EXPECT_TRUE(slow.driver.finished);
 
+  Web silent(kReads);
+  silent.driver.tick(limits::kHttpIdleTimeoutMs - 1);
+  EXPECT_FALSE(silent.driver.finished);
+  silent.driver.tick(1);
+  EXPECT_TRUE(silent.driver.finished);
+
   Web idle(kReads);
-  idle.driver.event(Tick{});
   idle.driver.from_agent(get("/x"));
   idle.driver.tick(limits::kHttpIdleTimeoutMs);
   EXPECT_TRUE(idle.driver.finished);

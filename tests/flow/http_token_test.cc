@@ -262,5 +262,22 @@ TEST(HttpToken, AHeldRequestIsHeldForItsAgent) {
   EXPECT_EQ(web.said(), fmt::format(fmt::runtime(post), ""));
 }
 
+TEST(HttpToken, AHeldRequestAsksForTheConnectionAgainWhenItsProofHasEnded) {
+  Shared world(two_agents() +
+               document("Entitlement", "held", "agent: twin, target: web, hold: [{http: {methods: [POST]}}]"));
+  world.shown["jwt-bot"] = token_says(Is::proven, "bot", "", world.now.wall_ns + 5 * kNanosPerSecond);
+  Web web(world);
+  web.ask(get("/bot", "jwt-bot"));
+  web.reply();
+  web.ask("POST /twin HTTP/1.1\r\nHost: 10.0.0.5\r\nAuthorization: Bearer jwt-twin\r\nContent-Length: 0\r\n\r\n");
+  web.driver.tick(5'000);
+  web.driver.event(Answered{web.driver.asks.at(0).operation, true, "sam"});
+  EXPECT_EQ(web.said(), "POST /twin HTTP/1.1\r\nHost: 10.0.0.5\r\nContent-Length: 0\r\n\r\n");
+  std::vector<std::string> connects;
+  for (const auto& each : web.driver.decided())
+    if (each.kind == "connect") connects.push_back(each.agent);
+  EXPECT_EQ(connects, (std::vector<std::string>{"bot", "twin"}));
+}
+
 }  // namespace
 }  // namespace sallyport::flow::test

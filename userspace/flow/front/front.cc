@@ -66,6 +66,8 @@ class Front final : public Flow {
                   now, actions);
     if (life_.match().target) {
       layer_ = make_layer(life_.match().target->protocol);
+      // Its deadlines run from now on, whether or not the agent ever says a word.
+      if (layer_) layer_->on_event(Tick{}, turn);
     } else {
       detect_deadline_ns_ = now.monotonic_ns + limits::kDetectTimeoutMs * kNanosPerMilli;
       actions.add(Wake{detect_deadline_ns_});

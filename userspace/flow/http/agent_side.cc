@@ -178,7 +178,8 @@ void HttpConversation::advance(Turn& turn) {
   }
   if (request.stage == Stage::held) return wake(turn);
   if (request.stage == Stage::refused) return answer(refusal_answer(request, life_.origin(), challenge()), turn);
-  release(turn);
+  // While a human took his time, the proof that the connection was judged for may have ended.
+  if (connection_allowed(request, turn)) release(turn);
 }
 
 /// Whether its token is still being verified. One that takes too long is refused as not proven.

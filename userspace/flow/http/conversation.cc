@@ -71,8 +71,7 @@ void HttpConversation::on_bytes(const Bytes& bytes, Turn& turn) {
 /// It will ask no more; what it has asked whole is still answered.
 void HttpConversation::on_agent_eof(Turn& turn) {
   agent_eof_ = true;
-  const bool waits = exchange_ && exchange_->stage == Exchange::Stage::running && exchange_->request_done;
-  if (exchange_ && !waits && exchange_->stage != Exchange::Stage::running) return finish("agent closed", turn);
+  if (exchange_ && exchange_->stage != Exchange::Stage::running) finish("agent closed", turn);
 }
 
 void HttpConversation::on_dialled(Turn& turn) {

@@ -21,38 +21,40 @@
 
 namespace sallyport::flow {
 
+/// A request and its answer.
+struct HttpExchange {
+  enum class Stage : uint8_t { waiting, running, refused };
+  Stage stage = Stage::waiting;
+  // Of the request.
+  Asked asked;
+  AnswerForm form;
+  bool agent_persists = true;
+  bool expects_continue = false;
+  std::string head;  ///< as it goes upstream; empty once it has gone
+  model::OperationId operation = 0;
+  int64_t token_deadline_ns = 0;  ///< monotonic; its token is being verified no longer than this; 0: none is
+  http::BodyReader request_body{{}};
+  bool request_chunked = false;
+  bool request_done = false;
+  bool body_too_large_to_skip = false;
+  uint64_t skipped = 0;  ///< refused: bytes of its body that were dropped
+  // Of the answer.
+  int interim = 0;
+  bool answer_begun = false;  ///< part of it went to the agent
+  std::optional<http::BodyReader> answer_body;
+  bool answer_chunked = false;
+  bool answer_until_close = false;
+  bool answer_done = false;
+  bool close_after = false;
+};
+
 class HttpConversation final : public Layer {
  public:
   explicit HttpConversation(OperationLife& life) : life_(life) {}
   void on_event(const Event& event, Turn& turn) override;
 
  private:
-  /// A request and its answer.
-  struct Exchange {
-    enum class Stage : uint8_t { waiting, running, refused };
-    Stage stage = Stage::waiting;
-    // Of the request.
-    Asked asked;
-    AnswerForm form;
-    bool agent_persists = true;
-    bool expects_continue = false;
-    std::string head;  ///< as it goes upstream; empty once it has gone
-    model::OperationId operation = 0;
-    int64_t token_deadline_ns = 0;  ///< monotonic; its token is being verified no longer than this; 0: none is
-    http::BodyReader request_body{{}};
-    bool request_chunked = false;
-    bool request_done = false;
-    bool body_too_large_to_skip = false;
-    uint64_t skipped = 0;  ///< refused: bytes of its body that were dropped
-    // Of the answer.
-    int interim = 0;
-    bool answer_begun = false;  ///< part of it went to the agent
-    std::optional<http::BodyReader> answer_body;
-    bool answer_chunked = false;
-    bool answer_until_close = false;
-    bool answer_done = false;
-    bool close_after = false;
-  };
+  using Exchange = HttpExchange;
   enum class Upstream : uint8_t { none, dialling, securing, ready };
 
   // conversation.cc
