@@ -15,8 +15,8 @@ build_packages="build-essential g++ ccache cmake ninja-build pkg-config clang-14
   zlib1g-dev libssl-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libfyaml-dev libboost-dev
   libpg-query-dev libpq-dev postgresql-server-dev-15 libre2-dev libphonenumber-dev libprotobuf-dev libidn-dev libseccomp-dev libcap-dev libcurl4-openssl-dev"
 test_packages="libgtest-dev libbenchmark-dev liburing-dev postgresql-15 postgresql-client-15 python3 python3-psycopg
-  python3-asyncpg python3-psycopg2 python3-alembic python3-jsonschema python3-yaml openssl iproute2 procps util-linux clang-19 default-jdk-headless
-  jq curl libpostgresql-jdbc-java nodejs npm sqlsmith crun podman"
+  python3-asyncpg python3-psycopg2 python3-alembic python3-jsonschema python3-requests python3-yaml jq curl nginx openssl iproute2 procps util-linux clang-19 default-jdk-headless
+  libpostgresql-jdbc-java nodejs npm sqlsmith crun podman"
 vm_packages="qemu-system-x86 cpio busybox-static xz-utils iproute2"
 quickstart_packages="postgresql-15 postgresql-client-15 python3-psycopg openssl util-linux"
 
@@ -37,9 +37,13 @@ install_packages() {
   if [ ! -e $no_cluster ]; then
     mkdir -p "${no_cluster%/*}" && echo 'create_main_cluster = false' > $no_cluster && made=yes
   fi
+  # So would nginx's.
+  local no_start=/usr/sbin/policy-rc.d quiet=
+  [ -e $no_start ] || { printf '#!/bin/sh\nexit 101\n' > $no_start && chmod 755 $no_start && quiet=yes; }
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null || die "apt-get could not install: ${missing[*]}"
   [ -z "$made" ] || rm -f $no_cluster
+  [ -z "$quiet" ] || rm -f $no_start
 }
 
 # build DIR TYPE TARGETS [CMAKE OPTIONS...] : TARGETS is one word list.

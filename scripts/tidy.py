@@ -24,6 +24,7 @@ MODULES = {
     "record": PURE,
     "flow/operation": PURE | {"flow", "policy", "mask", "record"},
     "flow/front": PURE | {"flow", "policy", "mask", "record", "flow/operation", "protocol"},
+    "flow/http": PURE | {"flow", "policy", "record", "flow/operation", "protocol"},
     "flow/postgres": PURE | {"flow", "policy", "mask", "record", "flow/operation", "protocol", "sql"},
     "flow": PURE | {"policy", "mask", "sql"},  # its public headers: events, actions, services, shared facts
     "node": PURE | {"flow", "sql"},  # it keeps the facts of catalogues
@@ -43,7 +44,7 @@ MODULES = {
 # What pure modules must not reach for (invariant 9): descriptors, sockets, files, threads, locks, clocks. base makes
 # these things for others (UniqueFd, read_clocks) and is not held to it.
 PURE_MODULES = {"model", "protocol", "sql", "policy", "mask", "identity", "flow", "flow/operation", "flow/front",
-                "flow/postgres"}
+                "flow/http", "flow/postgres"}
 IMPURE_HEADERS = re.compile(r"#include <(sys/\w+|netinet/.*|netdb|net/.*|linux/.*|unistd|fcntl|poll|aio|dirent|pthread|"
                             r"bpf/.*|thread|mutex|shared_mutex|condition_variable|future|fstream|filesystem)(\.h)?>")
 IMPURE_NAMES = re.compile(r"\b(UniqueFd|clock_gettime|gettimeofday|read_clocks|fopen|std::(jthread|thread|mutex|"

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "flow/http/http_layer.h"
 #include "flow/postgres/postgres_layer.h"
 #include "sallyport/protocol/postgres/messages.h"
 #include "sallyport/protocol/postgres/startup.h"
@@ -87,11 +88,33 @@ void World::add_cancel_key(const Origin& origin, uint32_t pid, std::string_view 
   cancel_keys_.push_back({origin.principal.agent, origin.destination, pid, std::string(key), target});
 }
 
-std::optional<std::string> World::target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
+/// Its standing is what World::shown says at the time of asking.
+class WorldToken final : public ShownToken {
+ public:
+  WorldToken(const World& world, std::string_view text) : world_(world), text_(text) {}
+  std::shared_ptr<const Standing> standing() const override {
+    const auto found = world_.shown.find(text_);
+    if (found != world_.shown.end()) return found->second;
+    return std::make_shared<Standing>(Standing{.is = Standing::Is::refused, .why = "nobody signed it"});
+  }
+  bool is(std::string_view token) const override { return token == text_; }
+
+ private:
+  const World& world_;
+  const std::string text_;
+};
+
+std::shared_ptr<const ShownToken> World::show_token(const Origin&, std::string_view token) {
+  shown_texts.emplace_back(token);
+  return std::make_shared<WorldToken>(*this, token);
+}
+
+std::optional<CancelOwner> World::owner_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) {
+  const std::string& agent = canceller.principal.agent;
   for (const CancelKey& known : cancel_keys_)
-    if (known.agent == canceller.principal.agent && known.destination == canceller.destination && known.pid == pid &&
+    if ((agent.empty() || known.agent == agent) && known.destination == canceller.destination && known.pid == pid &&
         known.key == key)
-      return known.target;
+      return CancelOwner{known.target, known.agent};
   return std::nullopt;
 }
 
@@ -112,6 +135,7 @@ model::Endpoint unlisted() { return {model::IpAddress::v4(10, 9, 9, 9), 80}; }
 Driver::Driver(World& world, const model::Endpoint& destination, const std::string& agent, model::FlowId id)
     : world_(world) {
   layers_["postgres"] = [](OperationLife& life) { return make_postgres_layer(life); };
+  layers_["http"] = [](OperationLife& life) { return make_http_layer(life); };
   Origin origin{.id = id, .source = {model::IpAddress::v4(10, 0, 0, 1), 40000}, .destination = destination};
   origin.principal.agent = agent;
   origin.principal.process = world.process;
@@ -189,8 +213,32 @@ void Driver::spend_sql(std::string_view what) {
   --sql_allowed_;
 }
 
+/// Requests to the server: whole ones, one after the other, each behind a record that allows it.
+void Driver::check_requests() {
+  std::string_view rest = unchecked_;
+  while (true) {
+    if (!request_body_) {
+      auto next = http::next_request(rest);
+      ASSERT_FALSE(std::holds_alternative<http::Violation>(next)) << rest;
+      const auto* head = std::get_if<http::RequestHead>(&next);
+      if (!head) break;
+      spend_sql("a request");
+      rest.remove_prefix(head->raw.size());
+      request_body_.emplace(head->body);
+    }
+    auto next = request_body_->next(rest);
+    ASSERT_FALSE(std::holds_alternative<http::Violation>(next)) << rest;
+    const auto* piece = std::get_if<http::BodyReader::Piece>(&next);
+    if (!piece) break;
+    rest.remove_prefix(piece->consumed);
+    if (piece->last) request_body_.reset();
+  }
+  unchecked_ = std::string(rest);
+}
+
 /// Whole messages to the server against the records before them.
 void Driver::check_upstream() {
+  if (world_.protocol == "http") return check_requests();
   std::string_view rest = unchecked_;
   while (!startup_seen_) {
     const auto packet = postgres::next_startup(rest);

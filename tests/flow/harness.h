@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A flow without sockets. World is the node: real policy, masks and detectors, fixed randomness, a clock that tests
 // move. Driver hands events to one flow, keeps what it sends, and checks after every turn what must always hold:
-//   - each Query, Parse, Execute and FunctionCall that goes to the server stands behind a Record that allows it,
+//   - each Query, Parse, Execute, FunctionCall and HTTP request that goes up stands behind a Record that allows it,
 //     one Record for one message; so do the Dial and the StartupMessage (INVARIANTS 1 and 2);
 //   - nothing comes after Finish.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "flow/front/front.h"
 #include "sallyport/flow/services.h"
 #include "sallyport/node/limit_counters.h"
+#include "sallyport/protocol/http/body.h"
 
 namespace sallyport::flow::test {
 
@@ -41,6 +43,8 @@ class World : public Services {
   std::shared_ptr<const Facts> facts() override { return facts_; }
   std::shared_ptr<const Standing> standing(const Origin&) override { return caller; }
   std::optional<model::Process> process_again(const Origin&) override { return process; }
+  std::shared_ptr<const ShownToken> show_token(const Origin&, std::string_view token) override;
+  void identified(const Origin& origin) override { identified_as = origin.principal; }
   std::string random_bytes(size_t count) override { return std::string(count, 'r'); }
   model::SessionId make_session_id(const Now&) override { return "01JDF00000000000000000TEST"; }
   std::string node_name() override { return "node"; }
@@ -53,7 +57,7 @@ class World : public Services {
   void give_back(const Origin& origin, std::string_view target, const model::Limit& limit, uint64_t unspent,
                  const Now& now) override;
   void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) override;
-  std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
+  std::optional<CancelOwner> owner_of_cancel_key(const Origin& canceller, uint32_t pid, std::string_view key) override;
   std::shared_ptr<const SharedCatalogue> shared_catalogue(const CatalogueId& id, const Now&) override {
     catalogues_looked_for.insert(id);
     return shared;
@@ -69,8 +73,12 @@ class World : public Services {
   Now now{.monotonic_ns = 1'000 * kNanosPerSecond, .wall_ns = 1'795'000'000 * kNanosPerSecond};
   node::LimitCounters limits;
   std::shared_ptr<const Standing> caller = std::make_shared<Standing>();
-  model::Process process;       ///< that calls, as far as it is known now
-  std::string credential_user;  ///< of any credential file
+  model::Process process;  ///< that calls, as far as it is known now
+  /// What tokens prove that agents show, by their text; others are refused.
+  std::map<std::string, std::shared_ptr<const Standing>, std::less<>> shown;
+  std::vector<std::string> shown_texts;  ///< all that were shown
+  model::Principal identified_as;        ///< of the flow identified last
+  std::string credential_user;           ///< of any credential file
   std::string credential_password = "secret";
   std::string verifier_text;                      ///< of any role; empty: the role has none
   std::string target, protocol;                   ///< as described last
@@ -136,13 +144,15 @@ class Driver {
  private:
   void carry_out(const Action& action);
   void check_upstream();
+  void check_requests();
   void spend_sql(std::string_view what);
 
   World& world_;
   Layers layers_;
   std::unique_ptr<Flow> flow_;
   std::string to_agent_, to_server_;
-  std::string unchecked_;  ///< to the server, not yet a whole message
+  std::string unchecked_;                         ///< to the server, not yet a whole message
+  std::optional<http::BodyReader> request_body_;  ///< of the request that goes to the server, until it is whole
   bool startup_seen_ = false;
   bool dial_wanted_ = false;
   int connects_allowed_ = 0;

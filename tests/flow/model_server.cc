@@ -285,8 +285,8 @@ void ModelServer::ready() {
 
 Session::Session(World& world, model::FlowId id) : Session(world, startup_packet(), id) {}
 
-Session::Session(World& world, std::string_view startup, model::FlowId id)
-    : world(world), driver(world, listed(), "bot", id) {
+Session::Session(World& world, std::string_view startup, model::FlowId id, const std::string& agent)
+    : world(world), driver(world, listed(), agent, id) {
   say(startup);
   upstream();
 }

@@ -90,7 +90,7 @@ class ModelServer {
 class Session {
  public:
   explicit Session(World& world, model::FlowId id = 7);
-  Session(World& world, std::string_view startup_packet, model::FlowId id = 7);
+  Session(World& world, std::string_view startup_packet, model::FlowId id = 7, const std::string& agent = "bot");
 
   /// The agent sends, both sides talk until they are quiet; what came to the agent, as text.
   std::string say(std::string_view bytes);

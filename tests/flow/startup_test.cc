@@ -488,5 +488,14 @@ TEST(Authentication, ChannelBindingThroughTlsOnBothLegsIsExplained) {
   EXPECT_EQ(driver.take_server(), "");
 }
 
+TEST(Times, AnAgentThatNeverSaysAWordIsGivenUp) {
+  World world(policy_text(everything()));
+  Driver driver(world);
+  driver.tick(limits::kHandshakeTimeoutMs - 1);
+  EXPECT_FALSE(driver.finished);
+  driver.tick(1);
+  EXPECT_TRUE(driver.finished);
+}
+
 }  // namespace
 }  // namespace sallyport::flow::test

@@ -23,7 +23,7 @@ function fresh() {
   const keys = [jwk(crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }), { kid: `rsa-${generation}`, alg: 'RS256' })];
   const provider = new Provider(url, {
     jwks: { keys },
-    clients: ['bot', 'rival', 'billing-bot'].map((id) => ({
+    clients: ['bot', 'rival', 'billing-bot', 'third'].map((id) => ({
       client_id: id, client_secret: `${id}-secret`, grant_types: ['client_credentials'], redirect_uris: [], response_types: [],
     })),
     ttl: { ClientCredentials: () => seconds },

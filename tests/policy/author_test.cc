@@ -146,7 +146,7 @@ TEST_F(Runner, MistakesInATestFile) {
             "`target`\nt.test.yaml:2:5: error: a case lacks `decision`\n"
             "t.test.yaml:2:14: error: unknown key `decison` in a case; did you mean `decision`?\n");
   EXPECT_EQ(run("agent: bot\ntarget: db\ncases:\n  - {sql: x, connect: true, decision: allow}\n"),
-            "t.test.yaml:4:5: error: a case has exactly one of sql, effects, startup, connect\n");
+            "t.test.yaml:4:5: error: a case has exactly one of sql, effects, startup, connect, http\n");
   EXPECT_EQ(run("agent: bot\ntarget: db\ncases:\n  - {effects: [{class: select, objekt: t}], decision: allow}\n"),
             "t.test.yaml:4:16: error: an effect lacks `object`\nt.test.yaml:4:32: error: unknown key `objekt` in an "
             "effect; did you mean `object`?\n");

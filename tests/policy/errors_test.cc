@@ -257,7 +257,7 @@ TEST(Errors, Entitlements) {
        "4:7: error: an Entitlement without allow, hold, deny or masks says nothing\np.yaml:4:32: error: unknown key "
        "`alow` in spec of an Entitlement; did you mean `allow`?"},
       {"allow: {sql: {}}", "4:39: error: allow is a map, not a list"},
-      {"allow: [sql]", "4:40: error: a rule is `sql`, not a map; its keys: sql, process"},
+      {"allow: [sql]", "4:40: error: a rule is `sql`, not a map; its keys: sql, http, process"},
       {"allow: [{sqll: {}}]", "4:41: error: unknown key `sqll` in a rule; did you mean `sql`?"},
       {"allow: [{}]", "4:40: error: a rule has exactly one protocol key; write - sql: {statements: [select]}"},
       {"allow: [{sql: [select]}]",

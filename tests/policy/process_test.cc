@@ -189,6 +189,34 @@ TEST(Process, ARefusalNamesItAndProposesTheRule) {
       << "no rule would cover it for any process";
 }
 
+TEST(Process, NarrowsRulesOfHttpAlike) {
+  const auto policy = world(document("Target", "api", "protocol: http, hosts: ['10.0.0.6:80']") +
+                            document("Entitlement", "h",
+                                     "agent: bot, target: api, allow: [{http: {methods: [GET]}, process: {exe: "
+                                     "/usr/bin/curl}}, {http: {methods: [PUT]}}], deny: [{http: {paths: [/secret]}, "
+                                     "process: {exe: /usr/bin/wget}}]"));
+  ASSERT_TRUE(policy);
+  const auto decide_http = [&](std::string_view method, std::string_view path, const model::Process& process) {
+    model::Principal principal = agent();
+    principal.process = process;
+    model::Operation request;
+    request.target = "api";
+    model::Http http;
+    http.method = method;
+    http.path = path;
+    request.body = http;
+    return policy->decide(principal, request, 0);
+  };
+  const auto curl = with([](auto& p) { p.executable = "/usr/bin/curl"; });
+  EXPECT_EQ(in_words(decide_http("GET", "/v1", curl)), "allow: h.allow[0]");
+  const auto refused = decide_http("GET", "/v1", psql());
+  EXPECT_EQ(in_words(refused), "deny: h.allow[0]");
+  EXPECT_NE(refused.hint.find("paths: [/v1]}, process: {exe: /usr/bin/psql}}]"), std::string::npos) << refused.hint;
+  EXPECT_EQ(in_words(decide_http("GET", "/v1", gone())), "deny: h.allow[0]");
+  EXPECT_EQ(decide_http("PUT", "/secret", psql()).outcome, Outcome::allow);
+  EXPECT_EQ(in_words(decide_http("PUT", "/secret", gone())), "deny: h.deny[0]");
+}
+
 TEST(Process, OfARuleKeepsOthersFromBeingTransparent) {
   const auto policy =
       world(entitlement("e", "allow: [{sql: {}}, {sql: {statements: [unknown]}, process: {exe: /usr/bin/psql}}]"));

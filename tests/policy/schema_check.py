@@ -38,6 +38,7 @@ GOOD = [
                                    {"kubernetes": {"namespace": "bots", "serviceAccount": "billing"}}]}),
     changed("Target", {"protocol": "postgres", "hosts": ["[fd00::1]:5432"], "tls": {"agent": "off"}}),
     changed("Target", {"protocol": "postgres", "hosts": ["db:1"], "catalogue": {"credential": {"file": "/b"}}}),
+    changed("Target", {"protocol": "postgres", "hosts": ["db:1"], "credential": {"file": "/b"}, "token": {"from": "password"}}),
     changed("Mask", {"columns": [{"column": "public.c.email", "with": {"partial": {"keepLast": 4}}}]}),
     changed("Mask", {"detect": [{"type": "phone", "with": "redact", "minScore": 0.4, "regions": ["TR"]},
                                 {"type": "acme-key", "with": "redact"}]}),

@@ -62,6 +62,7 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(properties(defs["rule"]), words(keys::kRule));
   EXPECT_EQ(properties(defs["rule"]["properties"]["process"]), words(keys::kProcess));
   EXPECT_EQ(properties(defs["rule"]["properties"]["sql"]), words(kSqlKeys));
+  EXPECT_EQ(properties(defs["rule"]["properties"]["http"]), words(keys::kHttpRule));
   EXPECT_EQ(properties(spec("Agent", "workload")["items"]["oneOf"][0]["properties"]["exec"]["anyOf"][1]),
             words(keys::kExec));
   const json& workload = spec("Agent", "workload")["items"]["oneOf"];
@@ -78,6 +79,7 @@ TEST_F(Schema, Keys) {
   EXPECT_EQ(properties(spec("Target", "catalogue")), words(keys::kCatalogue));
   EXPECT_EQ(properties(spec("Target", "catalogue")["properties"]["credential"]), words(keys::kCatalogueCredential));
   EXPECT_EQ(properties(spec("Target", "record")), words(keys::kRecord));
+  EXPECT_EQ(properties(spec("Target", "token")), words(keys::kTargetToken));
   EXPECT_EQ(properties(spec("Mask", "columns")["items"]), words(keys::kMaskColumn));
   EXPECT_EQ(properties(spec("Mask", "detect")["items"]), words(keys::kMaskDetect));
   EXPECT_EQ(properties(spec("Mask", "keys")["items"]), words(keys::kMaskKey));
@@ -97,6 +99,7 @@ TEST_F(Schema, ClosedLists) {
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["mode"]), words(keys::kTlsModes));
   EXPECT_EQ(enumerated(spec("Target", "tls")["properties"]["agent"]), words(keys::kAgentTls));
   EXPECT_EQ(enumerated(spec("Target", "auth")["properties"]["min"]), words(keys::kAuthMethods));
+  EXPECT_EQ(enumerated(spec("Target", "token")["properties"]["from"]), words(keys::kTokenFrom));
   EXPECT_EQ(enumerated(spec("Mask", "detect")["items"]["properties"]["type"]["anyOf"][0]), words(keys::kDetectors));
   EXPECT_EQ(enumerated(spec("Entitlement", "limits")["items"]["properties"]["count"]), words(keys::kCounts));
   EXPECT_EQ(enumerated(spec("Entitlement", "limits")["items"]["properties"]["over"]), words(keys::kOver));
@@ -141,10 +144,14 @@ TEST(Reference, NamesEveryKeyAndWord) {
                     std::span<const std::string_view>(keys::kStrategies),
                     std::span<const std::string_view>(keys::kEntitlement),
                     std::span<const std::string_view>(keys::kLimit),
-                    std::span<const std::string_view>(keys::kProcess),
                     std::span<const std::string_view>(keys::kWindow),
                     std::span<const std::string_view>(keys::kReview),
+                    std::span<const std::string_view>(keys::kTargetToken),
+                    std::span<const std::string_view>(keys::kTokenFrom),
+                    std::span<const std::string_view>(keys::kProtocols),
+                    std::span<const std::string_view>(keys::kHttpRule),
                     std::span<const std::string_view>(kSqlKeys),
+                    std::span<const std::string_view>(keys::kProcess),
                     statement_words()})
     names(list);
 }

@@ -151,5 +151,83 @@ TEST(Token, WhatIsWrongIsSaidWhereItStands) {
     EXPECT_NE(findings(document("Issuer", "c", fmt::format("url: \"{}\", audience: a", url))), "") << url;
 }
 
+/// What is said of two Agents that select one workload and have these tokens.
+std::string together(std::string_view first, std::string_view second) {
+  return findings(document("Agent", "a", fmt::format("workload: [{{cgroup: /pool}}]{}", first)) +
+                  document("Agent", "b", fmt::format("workload: [{{cgroup: /pool}}]{}", second)) + kIssuer +
+                  document("Issuer", "other", "url: \"https://other.example.com\", audience: sallyport") +
+                  document("Issuer", "same", "url: \"https://login.example.com\", audience: elsewhere"));
+}
+
+TEST(Token, TwoAgentsOfOneWorkloadMayBeToldApartByIt) {
+  const auto token = [](std::string_view rest) { return fmt::format(", token: {{issuer: corp, {}}}", rest); };
+  const struct {
+    std::string first, second;
+    bool apart;
+  } rows[] = {
+      {token("subject: a"), token("subject: b"), true},
+      {token("subject: [a, b]"), token("subject: [c, b]"), false},
+      {token("subject: a"), token("subject: a"), false},
+      {token("subject: 'a:*'"), token("subject: 'a:b'"), false},
+      {token("subject: 'a:*'"), token("subject: 'a:b:c'"), true},
+      {token("subject: 'a:**'"), token("subject: 'a:b:c'"), false},
+      {token("subject: 'x-*'"), token("subject: '*-y'"), false},
+      {token("subject: 'x-*'"), token("subject: 'y-*'"), true},
+      {token("subject: a, claims: {role: r}"), token("subject: a, claims: {role: w}"), true},
+      {token("subject: a, claims: {role: r}"), token("subject: a, claims: {roles: w}"), false},
+      {token("claims: {role: r}"), token("subject: a"), false},
+      {token("subject: a"), ", token: {issuer: other, subject: a}", true},
+      {token("subject: a"), ", token: {issuer: same, subject: a}", false},
+      {token("subject: a"), "", false},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(together(row.first, row.second) == "", row.apart) << row.first << row.second;
+    EXPECT_EQ(together(row.second, row.first) == "", row.apart) << row.first << row.second;
+  }
+  EXPECT_EQ(together(token("subject: a"), token("subject: '*'")),
+            "p:10:28: error: duplicate workload `cgroup /pool`; the other one stands at p:5:28; their tokens do not "
+            "tell them apart: let `subject`, or one of `claims`, have nothing in common\n");
+}
+
+TEST(Token, ATargetMayAskForItInsideTheProtocol) {
+  const auto policy = load_text(
+      document("Target", "db", "protocol: postgres, hosts: ['d:1'], credential: {file: /c}, token: {from: password}"));
+  ASSERT_TRUE(policy);
+  EXPECT_EQ(policy->find_target("db")->token_from, TokenFrom::password);
+  const struct {
+    const char *rest, *finding;
+  } rows[] = {
+      {"token: {from: password}",
+       "the password is the agent's token, and the Target has no credential to log in with; write credential: {file: "
+       "/path}\n"},
+      {"credential: {verifier: /c}, token: {from: password}", "the Target has no credential to log in with"},
+      {"credential: {file: /c}, token: {from: authorization}",
+       "token.from authorization is of protocol http; write token: {from: password}\n"},
+      {"credential: {file: /c}, token: {from: header, name: X-T}", "token.from header is of protocol http"},
+      {"credential: {file: /c}, token: {from: header}", "token lacks `name`"},
+      {"credential: {file: /c}, token: {from: header, name: 'X T'}", "`x t` is no name of a header"},
+      {"credential: {file: /c}, token: {from: header, name: Cookie}", "header `cookie` has another use"},
+      {"credential: {file: /c}, token: {from: password, name: X-T}", "`name` is a header's"},
+      {"credential: {file: /c}, token: {from: file}", "token.from cannot be `file`"},
+      {"credential: {file: /c}, token: {}", "token lacks `from`"},
+  };
+  for (const auto& row : rows) {
+    const std::string said =
+        findings(document("Target", "db", fmt::format("protocol: postgres, hosts: ['d:1'], {}", row.rest)));
+    EXPECT_NE(said.find(row.finding), std::string::npos) << row.rest << ": " << said;
+  }
+}
+
+TEST(Token, TargetsOfOneHostAgreeOnWhereItIsShown) {
+  const auto two = [](std::string_view token) {
+    constexpr std::string_view kTarget =
+        "protocol: postgres, hosts: ['d:1'], databases: [{}], credential: {{file: /c}}{}";
+    return document("Target", "db", fmt::format(kTarget, "a", ", token: {from: password}")) +
+           document("Target", "crm", fmt::format(kTarget, "b", token));
+  };
+  EXPECT_EQ(findings(two(", token: {from: password}")), "");
+  EXPECT_NE(findings(two("")).find("which differ in `token`"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sallyport::policy

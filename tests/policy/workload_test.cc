@@ -197,10 +197,10 @@ TEST(Workloads, TwoAgentsThatOneWorkloadWouldBeAreAnError) {
             "p.yaml:10:28: error: duplicate workload `docker {name: [web]}`; the other one stands at p.yaml:5:28\n");
   EXPECT_EQ(findings("{docker: {name: web, image: x}}", "{docker: {name: 'we*'}}"),
             "p.yaml:5:28: error: Agent `b` selects all that Agent `a` selects here, by `docker {name: [we*]}`; the "
-            "other one stands at p.yaml:10:28; make them differ\n");
+            "other one stands at p.yaml:10:28; make them differ, or give each a `token` of its own\n");
   EXPECT_EQ(findings("{kubernetes: {namespace: bots}}", "{kubernetes: {namespace: bots, pod: 'x-*'}}"),
             "p.yaml:10:32: error: Agent `a` selects all that Agent `b` selects here, by `kubernetes {namespace: "
-            "[bots]}`; the other one stands at p.yaml:5:32; make them differ\n");
+            "[bots]}`; the other one stands at p.yaml:5:32; make them differ, or give each a `token` of its own\n");
   EXPECT_EQ(findings("{docker: {name: 'a*'}}", "{docker: {name: [x, 'a*', 'b*']}}").find("Agent `b` selects all"), 20u);
   EXPECT_EQ(findings("{docker: {name: web}}", "{podman: {name: web}}"), "");
   EXPECT_EQ(findings("{docker: {name: web}}", "{docker: {image: web}}"), "") << "may overlap: told when it happens";

@@ -157,7 +157,8 @@ void Parser::add_policy() {
   explain.add_option("--policy", policy_.path, "folder or file")->capture_default_str();
   explain.add_option("--agent", policy_.agent)->required();
   explain.add_option("--target", policy_.target)->required();
-  explain.add_option("statement", policy_.sql, "SQL text")->required();
+  CLI::Option* statement = explain.add_option("statement", policy_.sql, "SQL text");
+  explain.add_option("--http", policy_.http, "a request instead: \"GET /v1/invoices\"")->excludes(statement);
   explain.add_option("--workload", policy_.workload, "as `sallyport agents show` names it");
   auto* issuer = explain.add_option("--issuer", policy_.issuer, "of its token");
   explain.add_option("--subject", policy_.subject, "of its token")->needs(issuer);

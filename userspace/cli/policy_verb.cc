@@ -12,10 +12,12 @@
 #include "cli/schema_source.h"
 #include "cli/verbs.h"
 #include "sallyport/base/clock.h"
+#include "sallyport/base/log.h"
 #include "sallyport/control/client.h"
 #include "sallyport/mask/detector_set.h"
 #include "sallyport/policy/author.h"
 #include "sallyport/policy/explain.h"
+#include "sallyport/policy/http.h"
 
 namespace sallyport::cli {
 namespace {
@@ -198,6 +200,38 @@ int run_policy_test(const Common& common, const PolicyArguments& arguments) {
   return failed == 0 && !results.empty() ? kDone : kFound;
 }
 
+namespace {
+
+/// "GET /v1/invoices?year=2026"
+Result<model::Http> request_of(std::string_view text) {
+  const size_t space = text.find(' ');
+  if (space == 0 || space == std::string_view::npos)
+    return fail(fmt::format("`{}` is no request", printable(text)), "write it as in \"GET /v1/invoices\"");
+  auto path = policy::normalise_path(text.substr(space + 1));
+  if (!path) return std::unexpected(path.error());
+  return model::Http{std::string(text.substr(0, space)), "", std::move(path->path), std::move(path->query)};
+}
+
+int explain_request(const Common& common, const PolicyArguments& arguments, const policy::Policy& policy) {
+  const auto names = known(policy, arguments);
+  auto request = names ? request_of(arguments.http) : std::unexpected(names.error());
+  if (!request) {
+    print_error(request.error());
+    return kUsage;
+  }
+  const model::Operation operation{1, 0, arguments.target, std::move(*request)};
+  const model::Principal principal = stated_principal(arguments);
+  const model::Decision decision = policy.decide(principal, operation, read_clocks().wall_ns);
+  if (common.json) {
+    print_json(policy::explain_json(decision, operation, nullptr, &principal));
+  } else {
+    print(policy::explain_text(decision, operation, nullptr, &principal));
+  }
+  return decision.outcome == model::Outcome::allow ? kDone : kFound;
+}
+
+}  // namespace
+
 int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
   const auto files = read_policy_files(arguments.path);
   if (!files) {
@@ -211,6 +245,11 @@ int run_policy_explain(const Common& common, const PolicyArguments& arguments) {
   }
   const auto policy = load_or_report(*files);
   if (!policy) return kFound;
+  if (!arguments.http.empty()) return explain_request(common, arguments, *policy);
+  if (arguments.sql.empty()) {
+    print_error({"there is nothing to explain", "give SQL text, or --http \"GET /v1/invoices\""});
+    return kUsage;
+  }
   const auto names = known(*policy, arguments);
   const auto analysis = names ? schema->analysis(arguments.sql) : std::unexpected(names.error());
   if (!analysis) {

@@ -167,6 +167,10 @@ record::RecordedOperation operation_of(const json& value) {
   take(value, "shape", decided.shape);
   take(value, "parameters", decided.parameters);
   take(value, "masks", decided.masks);
+  const json& principal = member(value, "principal");
+  take(principal, "agent", decided.agent);
+  take(principal, "issuer", decided.issuer);
+  take(principal, "subject", decided.subject);
   for (const json& each : list(value, "causes")) {
     Cause& cause = decided.causes.emplace_back();
     take(each, "rule", cause.rule);

@@ -34,6 +34,7 @@ struct PolicyArguments {
   std::string agent;
   std::string target;  ///< name, or for `new` a URL
   std::string sql;
+  std::string http;    ///< "GET /path", instead of sql
   std::string schema;  ///< file of SQL, "live", or empty: relations are plain tables
   std::string dsn;     ///< of the live server
   // Who calls, for `explain`; empty: not stated.

@@ -45,7 +45,7 @@ json facts_json(const model::Workload& workload) {
 json token_json(const flow::Standing& standing) {
   using Is = flow::Standing::Is;
   if (standing.is == Is::pending) return {{"state", "pending"}};
-  if (standing.is == Is::refused) return {{"state", "refused"}, {"why", standing.why}};
+  if (standing.is != Is::proven) return {{"state", "refused"}, {"why", standing.why}};
   if (standing.token.issuer.empty()) return nullptr;
   return {{"state", "proven"},
           {"issuer", standing.token.issuer},
@@ -173,13 +173,13 @@ bool ControlHandler::governed(const control::Peer& peer) {
 json ControlHandler::agent_json(const std::string& name, const policy::Agent* agent) const {
   json workloads = json::array();
   for (const Workload& workload : workloads_.list())
-    if (workload.agent == name)
+    if (const auto standing = tokens_.standing(workload.cgroup_id, name))
       workloads.push_back({{"workload", workload.recognised_as},
                            {"cgroup", workload.cgroup_path},
                            {"refusal", workload.refusal},
-                           {"token", token_json(*tokens_.standing(workload.cgroup_id))},
+                           {"token", token_json(*standing)},
                            {"facts", facts_json(workload.facts)}});
-  const int64_t seen_ns = workloads_.last_seen(name);
+  const int64_t seen_ns = registry_.last_seen(name);
   return {{"name", name},
           {"owner", agent ? agent->owner : ""},
           {"in_policy", agent != nullptr},
@@ -198,7 +198,8 @@ json ControlHandler::agents() {
   };
   if (facts)
     for (const policy::Agent& agent : facts->policy->agents()) add(agent.name, &agent);
-  for (const Workload& workload : workloads_.list()) add(workload.agent, nullptr);
+  for (const Workload& workload : workloads_.list())
+    for (const std::string& name : workload.agents) add(name, nullptr);
   return out;
 }
 

@@ -15,6 +15,7 @@
 
 #include "daemon/control_handler.h"
 #include "daemon/worker_thread.h"
+#include "flow/http/http_layer.h"
 #include "flow/postgres/postgres_layer.h"
 #include "sallyport/base/log.h"
 #include "sallyport/edges/catalogue.h"
@@ -65,10 +66,10 @@ class Node {
   void serve_listener(int token, UniqueFd fd);
   void drop_listener(int token);
   void policy_changed();
-  bool post(model::FlowId flow, flow::Answered answered);
+  bool post(model::FlowId flow, flow::Event event);
 
   const DaemonOptions& options_;
-  const flow::Layers layers_{{"postgres", flow::make_postgres_layer}};
+  const flow::Layers layers_{{"postgres", flow::make_postgres_layer}, {"http", flow::make_http_layer}};
   std::unique_ptr<kernel::Kernel> kernel_;
   kernel::LevelReport level_;
   node::FlowRegistry registry_;
@@ -104,7 +105,9 @@ Result<> Node::start() {
   authority_ = std::move(*authority);
 
   policy_ = std::make_unique<PolicyStore>(options_.policy_dir, [this] { policy_changed(); });
-  tokens_ = std::make_unique<Tokens>(*policy_, kernel_->cgroup_root(), [this](uint64_t id) { tell_flows_of(id); });
+  tokens_ = std::make_unique<Tokens>(
+      *policy_, kernel_->cgroup_root(), [this](uint64_t id) { tell_flows_of(id); },
+      [this](model::FlowId flow) { post(flow, flow::Changed{}); });
   services_ = std::make_unique<FlowServices>(*policy_, *tokens_, registry_, cancel_keys_, limits_, catalogues_,
                                              processes_, host_name());
   if (auto loaded = policy_->reload(); !loaded) return loaded;
@@ -196,12 +199,11 @@ void Node::policy_changed() {
   if (recogniser_) recogniser_->policy_changed();
 }
 
-/// A workload's token is another one, or none any more.
+/// A workload's token is another one, or none any more; or it is somebody else's.
 void Node::tell_flows_of(uint64_t cgroup_id) {
-  for (const node::LiveFlow& flow : registry_.list()) {
-    if (flow.principal.cgroup_id != cgroup_id) continue;
+  for (const auto& [flow, worker] : registry_.of_cgroup(cgroup_id)) {
     std::lock_guard lock(workers_mutex_);
-    if (flow.worker < workers_.size()) workers_[flow.worker]->worker().post(flow.flow, flow::Changed{});
+    if (worker < workers_.size()) workers_[worker]->worker().post(flow, flow::Changed{});
   }
 }
 
@@ -218,10 +220,10 @@ void Node::drop_listener(int token) {
   for (const auto& worker : workers_) worker->worker().remove_listener(token);
 }
 
-bool Node::post(model::FlowId flow, flow::Answered answered) {
+bool Node::post(model::FlowId flow, flow::Event event) {
   const auto worker = registry_.worker_of(flow);
   std::lock_guard lock(workers_mutex_);
-  return worker && *worker < workers_.size() && workers_[*worker]->worker().post(flow, std::move(answered));
+  return worker && *worker < workers_.size() && workers_[*worker]->worker().post(flow, std::move(event));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ std::string strong_random(size_t count) {
 
 }  // namespace
 
-FlowServices::FlowServices(PolicyStore& policy, const Tokens& tokens, node::FlowRegistry& registry,
+FlowServices::FlowServices(PolicyStore& policy, Tokens& tokens, node::FlowRegistry& registry,
                            node::CancelKeys& cancel_keys, node::LimitCounters& limits, node::Catalogues& catalogues,
                            edges::Processes& processes, std::string node_name)
     : policy_(policy),
@@ -85,12 +85,20 @@ void FlowServices::add_cancel_key(const flow::Origin& origin, uint32_t pid, std:
   if (!added) spdlog::warn("flow {}: its queries cannot be cancelled: {}", origin.id, added.error().what);
 }
 
-std::optional<std::string> FlowServices::target_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
-                                                              std::string_view key) {
-  const auto flow = cancel_keys_.find(canceller.principal.agent, canceller.destination, pid, key);
-  const auto live = flow ? registry_.find(*flow) : std::nullopt;
-  if (!live) return std::nullopt;
-  return live->target;
+std::optional<flow::CancelOwner> FlowServices::owner_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
+                                                                   std::string_view key) {
+  std::vector<std::string> agents{canceller.principal.agent};
+  if (agents[0].empty())
+    if (const auto holder = tokens_.holder(canceller.principal.cgroup_id)) agents = holder->agents;
+  for (const std::string& agent : agents) {
+    const auto flow = cancel_keys_.find(agent, canceller.destination, pid, key);
+    if (const auto live = flow ? registry_.find(*flow) : std::nullopt) return flow::CancelOwner{live->target, agent};
+  }
+  return std::nullopt;
+}
+
+void FlowServices::identified(const flow::Origin& origin) {
+  registry_.identify(origin.id, origin.principal.agent, origin.principal.token, read_clocks().wall_ns);
 }
 
 void FlowServices::describe(model::FlowId flow, const model::SessionId& session, std::string_view target,

@@ -21,7 +21,7 @@ namespace sallyport::daemon {
 class FlowServices final : public flow::Services {
  public:
   /// All outlive this.
-  FlowServices(PolicyStore& policy, const Tokens& tokens, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
+  FlowServices(PolicyStore& policy, Tokens& tokens, node::FlowRegistry& registry, node::CancelKeys& cancel_keys,
                node::LimitCounters& limits, node::Catalogues& catalogues, edges::Processes& processes,
                std::string node_name);
 
@@ -32,6 +32,10 @@ class FlowServices final : public flow::Services {
   std::optional<model::Process> process_again(const flow::Origin& origin) override {
     return processes_.again(origin.principal.process);
   }
+  std::shared_ptr<const flow::ShownToken> show_token(const flow::Origin& origin, std::string_view token) override {
+    return tokens_.shown().show(origin, token);
+  }
+  void identified(const flow::Origin& origin) override;
   std::string random_bytes(size_t count) override;
   model::SessionId make_session_id(const Now& now) override;
   std::string node_name() override { return node_name_; }
@@ -50,8 +54,8 @@ class FlowServices final : public flow::Services {
     catalogues_.want(id, path, names);
   }
   void add_cancel_key(const flow::Origin& origin, uint32_t pid, std::string_view key) override;
-  std::optional<std::string> target_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
-                                                  std::string_view key) override;
+  std::optional<flow::CancelOwner> owner_of_cancel_key(const flow::Origin& canceller, uint32_t pid,
+                                                       std::string_view key) override;
   /// For the side connections, which read theirs the same way.
   node::Credentials& credentials() { return credentials_; }
   void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,
@@ -59,7 +63,7 @@ class FlowServices final : public flow::Services {
 
  private:
   PolicyStore& policy_;
-  const Tokens& tokens_;
+  Tokens& tokens_;
   node::FlowRegistry& registry_;
   node::CancelKeys& cancel_keys_;
   node::LimitCounters& limits_;

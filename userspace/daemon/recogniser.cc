@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sys/eventfd.h>
@@ -30,6 +31,8 @@ bool is_below(std::string_view path, std::string_view ancestor) {
   return path == ancestor || (path.starts_with(ancestor) && path.size() > ancestor.size() &&
                               (ancestor == "/" || path[ancestor.size()] == '/'));
 }
+
+bool asks_for_token(const policy::WorkloadMatch& match) { return match.agent->token.has_value(); }
 
 std::string join(const std::string& folder, const std::string& name) {
   return folder == "/" ? "/" + name : folder + "/" + name;
@@ -229,22 +232,24 @@ void Recogniser::judge(const std::string& path, Known& known) {
   if (matches.empty()) {
     // Diverted once, it is refused from now on, never let go.
     workload.refusal = "no Agent selects it any more";
-  } else if (matches.size() > 1) {
+  } else if (matches.size() > 1 && !std::ranges::all_of(matches, asks_for_token)) {
     workload.refusal = fmt::format("Agents {} and {} both select it", matches[0].agent->name, matches[1].agent->name);
   } else {
-    workload.agent = matches[0].agent->name;
-    // With a `token` in the Agent, Tokens asks it for the service account.
-    if (matches[0].needs_token && !matches[0].agent->token)
+    // With a `token` in the Agent, Tokens asks it for the service account, and for which Agent it is.
+    for (const policy::WorkloadMatch& match : matches) workload.agents.push_back(match.agent->name);
+    if (matches[0].needs_token && !asks_for_token(matches[0]))
       workload.refusal = "its serviceAccount is told by a verified token only";
   }
   const auto before = workloads_.find(path);
-  if (before && known.enrolled && before->agent == workload.agent && before->facts == workload.facts &&
+  if (before && known.enrolled && before->agents == workload.agents && before->facts == workload.facts &&
       before->refusal == workload.refusal)
     return;
-  const std::string agent = workload.agent, as = workload.recognised_as, refusal = workload.refusal;
+  const std::vector<std::string> agents = workload.agents;
+  const std::string as = workload.recognised_as;
   if (auto done = workloads_.enrol(std::move(workload)); !done) return say(path, known, done.error().what);
-  if (!known.enrolled || (before && before->agent != agent))
-    spdlog::info("{} {}: cgroup {} is enrolled", agent.empty() ? "nobody's" : "agent " + agent, as, path);
+  if (!known.enrolled || (before && before->agents != agents))
+    spdlog::info("{} {}: cgroup {} is enrolled",
+                 agents.empty() ? "nobody's" : fmt::format("agent {}", fmt::join(agents, " or ")), as, path);
   {
     std::lock_guard lock(mutex_);
     known.enrolled = true;

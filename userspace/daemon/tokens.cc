@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "daemon/issuer_rule.h"
 #include "sallyport/base/clock.h"
 #include "sallyport/base/log.h"
 
@@ -40,72 +39,23 @@ std::vector<pid_t> processes_of(const std::string& directory) {
   return out;
 }
 
-std::shared_ptr<const Standing> not_asked() {
-  static const auto standing = std::make_shared<const Standing>();
+bool asked(const Standing& standing) { return standing.is != Standing::Is::proven || !standing.token.issuer.empty(); }
+
+std::shared_ptr<const Standing> pending_file() {
+  static const auto standing = pending("its token could not be read and verified in time");
   return standing;
-}
-
-std::shared_ptr<const Standing> make_standing(Standing::Is is, std::string why, std::string hint = {}) {
-  auto out = std::make_shared<Standing>();
-  out->is = is;
-  out->why = std::move(why);
-  out->hint = std::move(hint);
-  return out;
-}
-
-std::shared_ptr<const Standing> pending() {
-  static const auto standing = make_standing(Standing::Is::pending, "its token could not be read and verified in time");
-  return standing;
-}
-
-std::shared_ptr<const Standing> refused(const Refusal& refusal) {
-  return make_standing(
-      Standing::Is::refused,
-      fmt::format("{}{}", refusal.fault == Fault::missing ? "" : "its token is not accepted: ", refusal.text),
-      "sallyport policy token FILE shows what a token says and which Agent it leads to");
-}
-
-std::shared_ptr<const Standing> proven(const model::Token& token) {
-  auto out = std::make_shared<Standing>();
-  out->token.issuer = token.issuer;
-  out->token.subject = token.subject;
-  out->token.expires_wall_ns = token.expires_wall_ns;
-  out->until_wall_ns = token.valid_until_wall_ns;
-  return out;
-}
-
-/// Where the token is bound to must be where it was found, and what it adds to the workload's facts must fit.
-identity::Checked<> check_place(const model::Token& token, const TokenHolder& holder, const policy::Policy& policy,
-                                const policy::Agent& agent) {
-  const std::string& pod_uid = holder.facts.cgroup.pod_uid;
-  model::Workload facts = holder.facts;
-  if (const auto& bound = token.kubernetes) {
-    if (!bound->pod_uid.empty() && bound->pod_uid != pod_uid)
-      return identity::refuse(
-          Fault::place, fmt::format("it is bound to pod {}/{} (uid {}), and this workload is {}",
-                                    printable(bound->name_space), printable(bound->pod), printable(bound->pod_uid),
-                                    pod_uid.empty() ? "in no pod" : fmt::format("in the pod of uid {}", pod_uid)));
-    facts.service_account = bound->service_account;
-  }
-  if (holder.by_exec) return {};
-  const auto mismatches = policy.mismatches(agent, facts);
-  if (mismatches.empty()) return {};
-  return identity::refuse(Fault::place,
-                          fmt::format("with it the workload's {} is {}, and Agent `{}` selects {}", mismatches[0].fact,
-                                      printable(mismatches[0].found), agent.name, printable(mismatches[0].wanted)));
-}
-
-bool same(const Standing& a, const Standing& b) {
-  return a.is == b.is && a.token == b.token && a.until_wall_ns == b.until_wall_ns && a.why == b.why;
 }
 
 }  // namespace
 
-Tokens::Tokens(PolicyStore& policy, std::string cgroup_root, std::function<void(uint64_t)> changed)
+Tokens::Tokens(PolicyStore& policy, std::string cgroup_root, std::function<void(uint64_t)> changed,
+               std::function<void(model::FlowId)> wake)
     : policy_(policy),
       cgroup_root_(std::move(cgroup_root)),
       changed_(std::move(changed)),
-      keys_([this] { look_at_all(); }) {
+      keys_([this] { look_at_all(); }),
+      shown_(
+          policy, keys_, [this](uint64_t id) { return holder(id); }, std::move(wake)) {
   for (size_t i = 0; i < limits::kTokenThreads; ++i) threads_.emplace_back([this] { run(); });
 }
 
@@ -120,36 +70,84 @@ void Tokens::stop() {
   for (std::thread& thread : threads_)
     if (thread.joinable()) thread.join();
   keys_.set_issuers({});
+  shown_.stop();
+}
+
+/// What all proofs of a workload come to: of several agents exactly one must be proven.
+std::shared_ptr<const Standing> Tokens::combine(const Entry& entry) {
+  if (!entry.holder.refusal.empty()) return lost(entry.holder.refusal);
+  if (entry.proofs.empty()) return lost("no Agent selects its workload any more");
+  if (entry.proofs.size() == 1) return entry.proofs[0].standing;
+  const Proof* found = nullptr;
+  bool waits = false;
+  std::string why;
+  for (const Proof& proof : entry.proofs) {
+    waits |= proof.standing->is == Standing::Is::pending;
+    if (proof.standing->is == Standing::Is::proven && found)
+      return refused(fmt::format("its tokens prove it to be agent {} and agent {}", found->agent, proof.agent));
+    if (proof.standing->is == Standing::Is::proven) found = &proof;
+    why += fmt::format("{}agent {}: {}", why.empty() ? "" : "; ", proof.agent, proof.standing->why);
+  }
+  return found ? found->standing : waits ? pending_file() : refused(std::move(why));
+}
+
+/// What stands before the next look. `keep_proofs`: what was proven before counts until then. True: it is another one.
+bool Tokens::begin(Entry& entry, const policy::Policy& policy, bool keep_proofs) {
+  std::vector<Proof> before;
+  before.swap(entry.proofs);
+  for (const std::string& name : entry.holder.agents) {
+    const auto same_agent = std::ranges::find(before, name, &Proof::agent);
+    Proof& proof = entry.proofs.emplace_back();
+    if (keep_proofs && same_agent != before.end()) proof = std::move(*same_agent);
+    proof.agent = name;
+    const policy::Agent* agent = policy.find_agent(name);
+    if (!agent)
+      proof.standing = lost(fmt::format("Agent `{}` is not in policy any more", name));
+    else if (!agent->token)
+      proof.standing = entry.holder.agents.size() == 1 ? not_asked(name) : refused("it asks for no token");
+    else if (!proof.standing || !asked(*proof.standing))
+      proof.standing = pending_file();  // who was asked for nothing has proven nothing
+  }
+  entry.since_ms = now_ms();
+  auto standing = combine(entry);
+  const bool other = !entry.standing || !same(*entry.standing, *standing);
+  if (other) entry.standing = std::move(standing);
+  return other;
 }
 
 void Tokens::watch(TokenHolder holder) {
   const auto facts = policy_.facts();
-  const policy::Agent* agent = facts ? facts->policy->find_agent(holder.agent) : nullptr;
+  if (!facts) return;
   const uint64_t id = holder.cgroup_id;
+  bool known = false, other = false, others = false;
   {
     std::lock_guard lock(mutex_);
     Entry& entry = entries_[id];
+    known = entry.standing != nullptr;
     // More became known of a workload, or its processes moved: what it has proven stands until the next look.
-    const bool same = entry.standing && entry.holder.agent == holder.agent &&
-                      entry.holder.cgroup_path == holder.cgroup_path && entry.holder.file == holder.file;
-    if (!same) {
-      schedule_.erase({entry.next_ms, id});
-      entry = Entry();
-      entry.standing = agent && agent->token ? pending() : not_asked();
-      entry.since_ms = now_ms();
-    }
+    const bool same_place = entry.holder.cgroup_path == holder.cgroup_path && entry.holder.file == holder.file;
+    others = entry.holder != holder;
     entry.holder = std::move(holder);
+    other = begin(entry, *facts->policy, same_place);
     schedule(id, entry, 0);
   }
   wake_.notify_one();
+  if (!known) return;
+  if (others) shown_.look_at(id);
+  if (other) changed_(id);
 }
 
 void Tokens::forget(uint64_t cgroup_id, const std::string& cgroup_path) {
-  std::lock_guard lock(mutex_);
-  const auto found = entries_.find(cgroup_id);
-  if (found == entries_.end() || found->second.holder.cgroup_path != cgroup_path) return;
-  schedule_.erase({found->second.next_ms, cgroup_id});
-  entries_.erase(found);
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = entries_.find(cgroup_id);
+    if (found == entries_.end() || found->second.holder.cgroup_path != cgroup_path) return;
+    schedule_.erase({found->second.next_ms, cgroup_id});
+    entries_.erase(found);
+  }
+  // Its sockets may live on in processes of other cgroups.
+  shown_.look_at(cgroup_id);
+  changed_(cgroup_id);
 }
 
 void Tokens::policy_changed() {
@@ -161,14 +159,7 @@ void Tokens::policy_changed() {
   {
     std::lock_guard lock(mutex_);
     if (stop_) return;
-    for (auto& [id, entry] : entries_) {
-      const policy::Agent* agent = facts->policy->find_agent(entry.holder.agent);
-      const bool asked = agent && agent->token;
-      // Nobody who was asked for nothing has proven anything.
-      if (asked && entry.standing == not_asked()) entry.standing = pending();
-      if (!asked) entry.standing = not_asked();
-      entry.since_ms = now_ms();
-    }
+    for (auto& [id, entry] : entries_) begin(entry, *facts->policy, /*keep_proofs=*/true);
   }
   // May wait for a thread that asks an issuer: the standings are right before.
   keys_.set_issuers(sources);
@@ -182,13 +173,29 @@ void Tokens::look_at_all() {
     for (auto& [id, entry] : entries_) schedule(id, entry, 0);
   }
   wake_.notify_all();
+  shown_.look_at_all();
 }
 
 std::shared_ptr<const Standing> Tokens::standing(uint64_t cgroup_id) const {
-  static const auto unknown = refused({Fault::missing, "nobody watches this workload"});
+  static const auto gone = lost("its cgroup has gone");
   std::shared_lock lock(mutex_);
   const auto found = entries_.find(cgroup_id);
-  return found == entries_.end() ? unknown : found->second.standing;
+  return found == entries_.end() ? gone : found->second.standing;
+}
+
+std::shared_ptr<const Standing> Tokens::standing(uint64_t cgroup_id, const std::string& agent) const {
+  std::shared_lock lock(mutex_);
+  const auto found = entries_.find(cgroup_id);
+  if (found == entries_.end()) return nullptr;
+  const auto proof = std::ranges::find(found->second.proofs, agent, &Proof::agent);
+  return proof == found->second.proofs.end() ? nullptr : proof->standing;
+}
+
+std::optional<TokenHolder> Tokens::holder(uint64_t cgroup_id) const {
+  std::shared_lock lock(mutex_);
+  const auto found = entries_.find(cgroup_id);
+  if (found == entries_.end()) return std::nullopt;
+  return found->second.holder;
 }
 
 void Tokens::schedule(uint64_t cgroup_id, Entry& entry, int64_t at_ms) {
@@ -210,92 +217,100 @@ void Tokens::run() {
     Entry& entry = entries_.at(id);
     // It stays in the schedule, so that a change while it is looked at is not lost.
     schedule(id, entry, now + std::max<int64_t>(limits::kTokenPollMs, kPollPerHolderMs * entries_.size()));
-    const Entry copy = entry;
+    Entry copy = entry;
     lock.unlock();
-    store(id, copy, look(copy, now));
+    const auto facts = policy_.facts();
+    for (Proof& proof : copy.proofs)
+      if (facts) look(copy, *facts, proof, now);
+    if (facts) store(id, facts->epoch, std::move(copy.proofs));
     lock.lock();
   }
 }
 
-void Tokens::store(uint64_t cgroup_id, const Entry& before, Found found) {
+void Tokens::store(uint64_t cgroup_id, uint64_t epoch, std::vector<Proof> proofs) {
+  TokenHolder holder;
+  std::shared_ptr<const Standing> standing;
   {
     std::lock_guard lock(mutex_);
-    const auto entry = entries_.find(cgroup_id);
-    if (entry == entries_.end()) return;
-    // Judged by what is no longer so: policy_changed() has it looked at again.
+    const auto found = entries_.find(cgroup_id);
+    if (found == entries_.end()) return;
+    // Judged by what is no longer so: policy_changed() or watch() has it looked at again.
     const auto facts = policy_.facts();
-    if (facts && facts->epoch != found.epoch) return;
-    Entry& kept = entry->second;
-    if (same(*kept.standing, *found.standing)) found.standing = kept.standing;
-    kept.good = std::move(found.good);
-    kept.good_epoch = found.epoch;
-    kept.good_keys = std::move(found.keys);
-    if (kept.standing == found.standing) return;
-    kept.standing = found.standing;
+    Entry& entry = found->second;
+    if ((facts && facts->epoch != epoch) || !std::ranges::equal(proofs, entry.proofs, {}, &Proof::agent, &Proof::agent))
+      return;
+    entry.proofs = std::move(proofs);
+    standing = combine(entry);
+    if (same(*entry.standing, *standing)) return;
+    entry.standing = standing;
+    holder = entry.holder;
   }
-  const TokenHolder& holder = before.holder;
-  if (found.standing->is == Standing::Is::refused)
-    spdlog::warn("token-mismatch: agent {}, workload {} ({}): {}", holder.agent, holder.recognised_as,
-                 holder.cgroup_path, found.standing->why);
-  else if (!found.standing->token.issuer.empty())
-    spdlog::info("agent {}, workload {}: proven as {} {} until {}", holder.agent, holder.recognised_as,
-                 found.standing->token.issuer, printable(found.standing->token.subject),
-                 format_time(found.standing->until_wall_ns));
+  const bool has_file = !holder.file.empty() || has_token_file(holder);
+  if (standing->is == Standing::Is::refused && has_file)
+    spdlog::warn("token-mismatch: {}, workload {} ({}): {}", agents_in_words(holder), holder.recognised_as,
+                 holder.cgroup_path, standing->why);
+  else if (!standing->token.issuer.empty())
+    spdlog::info("agent {}, workload {}: proven as {} {} until {}", standing->agent, holder.recognised_as,
+                 standing->token.issuer, printable(standing->token.subject), format_time(standing->until_wall_ns));
   changed_(cgroup_id);
 }
 
-Tokens::Found Tokens::look(const Entry& entry, int64_t now) {
+/// Of workloads whose agents only show tokens inside their protocols nobody need be told that there is no file.
+bool Tokens::has_token_file(const TokenHolder& holder) const {
   const auto facts = policy_.facts();
-  const policy::Agent* agent = facts ? facts->policy->find_agent(entry.holder.agent) : nullptr;
-  Found out;
-  out.standing = not_asked();
-  if (facts) out.epoch = facts->epoch;
-  if (!agent || !agent->token) return out;
-  out.good = entry.good;
-  // Before the look: keys that come meanwhile are looked at again.
-  if (const auto keys = keys_.keys(agent->token->issuer)) out.keys = *keys;
-  out.standing = judge(entry, *facts, *agent, now, out.good);
-  return out;
+  return facts && std::ranges::any_of(holder.agents, [&](const std::string& name) {
+           const policy::Agent* agent = facts->policy->find_agent(name);
+           return agent && agent->token && !agent->token->file.empty();
+         });
 }
 
-/// `good`: the token that proved the workload last; then the one that does now, or none.
+void Tokens::look(const Entry& entry, const flow::Facts& facts, Proof& proof, int64_t now) {
+  const policy::Agent* agent = facts.policy->find_agent(proof.agent);
+  if (!agent || !agent->token) return;
+  // Before the look: keys that come meanwhile are looked at again.
+  const auto keys = keys_.keys(agent->token->issuer);
+  auto standing = judge(entry, facts, *agent, now, proof);
+  if (!same(*proof.standing, *standing)) proof.standing = std::move(standing);
+  proof.good_epoch = facts.epoch;
+  proof.good_keys = keys ? *keys : nullptr;
+}
+
 std::shared_ptr<const Standing> Tokens::judge(const Entry& entry, const flow::Facts& facts, const policy::Agent& agent,
-                                              int64_t now, Secret& good) {
+                                              int64_t now, Proof& proof) {
   const policy::Policy& policy = *facts.policy;
   const policy::Issuer* issuer = policy.find_issuer(agent.token->issuer);
   if (!issuer) return refused({Fault::issuer, "its Issuer is in policy no longer"});
   const int64_t wall_ns = read_clocks().wall_ns;
-  auto text = read(entry, *agent.token);
+  auto text = read(entry.holder, agent);
   const auto keys = keys_.keys(issuer->name);
-  const bool as_before = text && text->equals(good.reveal()) && entry.standing->is == Standing::Is::proven &&
-                         facts.epoch == entry.good_epoch && keys && *keys == entry.good_keys &&
-                         wall_ns < entry.standing->until_wall_ns;
-  if (as_before) return entry.standing;
+  const bool as_before = text && text->equals(proof.good.reveal()) && proof.standing->is == Standing::Is::proven &&
+                         facts.epoch == proof.good_epoch && keys && *keys == proof.good_keys &&
+                         wall_ns < proof.standing->until_wall_ns;
+  if (as_before) return proof.standing;
   auto token = text ? check(*text, entry, policy, agent, *issuer, wall_ns)
                     : identity::Checked<model::Token>(std::unexpected(text.error()));
   if (token) {
-    good = std::move(*text);
-    return proven(*token);
+    proof.good = std::move(*text);
+    return proven(agent.name, *token);
   }
   const Fault fault = token.error().fault;
   const bool may_come = fault == Fault::missing || fault == Fault::key || fault == Fault::keys;
   // A file that is being replaced, or a new key that is on its way, ends nothing that the token before still proves.
-  if (may_come && !good.empty())
-    if (auto before = check(good, entry, policy, agent, *issuer, wall_ns)) return proven(*before);
-  good = Secret();
+  if (may_come && !proof.good.empty())
+    if (auto before = check(proof.good, entry, policy, agent, *issuer, wall_ns)) return proven(agent.name, *before);
+  proof.good = Secret();
   // At the start a flow waits for it; limits::kTokenWaitMs is how long.
-  const bool early = entry.standing->is == Standing::Is::pending && now < entry.since_ms + limits::kTokenWaitMs;
-  return may_come && early ? pending() : refused(token.error());
+  const bool early = proof.standing->is == Standing::Is::pending && now < entry.since_ms + limits::kTokenWaitMs;
+  return may_come && early ? pending_file() : refused(token.error());
 }
 
-identity::Checked<Secret> Tokens::read(const Entry& entry, const policy::AgentToken& asked) {
-  const TokenHolder& holder = entry.holder;
+identity::Checked<Secret> Tokens::read(const TokenHolder& holder, const policy::Agent& agent) {
   edges::WorkloadFile file{.path = holder.file, .user = holder.user};
-  if (file.path.empty()) file = {.path = asked.file};
+  if (file.path.empty()) file = {.path = agent.token->file};
   if (file.path.empty())
     return identity::refuse(Fault::missing, fmt::format("it presents no token: Agent `{}` says no `token.file`, and "
                                                         "`exec` was given no --token-file",
-                                                        holder.agent));
+                                                        agent.name));
   std::string why = "it presents no token: it has no process";
   for (const pid_t pid : processes_of(cgroup_root_ + holder.cgroup_path)) {
     file.pid = pid;
@@ -309,13 +324,9 @@ identity::Checked<Secret> Tokens::read(const Entry& entry, const policy::AgentTo
 identity::Checked<model::Token> Tokens::check(const Secret& text, const Entry& entry, const policy::Policy& policy,
                                               const policy::Agent& agent, const policy::Issuer& issuer,
                                               int64_t wall_ns) {
-  auto token = identity::verify_token(identity::trim_token(text.reveal()), issuer_rule(issuer), keys_, wall_ns);
+  auto token = verify(text.reveal(), issuer, keys_, wall_ns);
   if (!token) return token;
-  if (const auto mismatch = policy.match_token(agent, *token))
-    return identity::refuse(mismatch->what == policy::TokenMismatch::What::claim ? Fault::claim : Fault::subject,
-                            mismatch->text);
-  if (auto placed = check_place(*token, entry.holder, policy, agent); !placed)
-    return std::unexpected(std::move(placed.error()));
+  if (auto fits = check_fit(*token, entry.holder, policy, agent); !fits) return std::unexpected(fits.error());
   return token;
 }
 

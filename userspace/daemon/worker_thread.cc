@@ -53,7 +53,7 @@ Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd
   out.origin.source = peer;
   out.origin.destination = entry->destination;
   model::Principal& principal = out.origin.principal;
-  principal.agent = workload->agent;
+  if (workload->agents.size() == 1) principal.agent = workload->agents[0];  // of several its token tells
   principal.workload = workload->recognised_as;
   principal.cgroup_id = entry->cgroup_id;
   principal.cgroup_path = workload->cgroup_path;
@@ -66,7 +66,6 @@ Result<net::Accepted> WorkerThread::identify(int listener_token, int accepted_fd
   principal.token = parts_.services.standing(out.origin)->token;
   // Registered before it is decided, so that no change of policy can miss it (invariant 3).
   const int64_t now_wall_ns = read_clocks().wall_ns;
-  parts_.workloads->see(principal.agent, now_wall_ns);
   auto added = parts_.registry.add({.flow = out.origin.id,
                                     .worker = index_,
                                     .principal = principal,

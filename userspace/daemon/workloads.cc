@@ -60,9 +60,14 @@ int find_process(const std::string& directory, uint64_t own, int depth) {
 }
 
 /// What cannot end well is said before the command starts.
-Result<> check_token_file(const policy::Agent& agent, const control::ExecRequest& request) {
+Result<> check_token_file(const policy::Policy& policy, const policy::Agent& agent,
+                          const control::ExecRequest& request) {
   if (!agent.token && !request.token_file.empty())
     return fail(fmt::format("Agent {} asks for no token", agent.name), "leave --token-file out");
+  // It may show its token inside a protocol instead.
+  if (std::ranges::any_of(policy.targets(),
+                          [](const policy::Target& target) { return target.token_from != policy::TokenFrom::file; }))
+    return {};
   if (agent.token && agent.token->file.empty() && request.token_file.empty())
     return fail(fmt::format("Agent {} asks for a token, and nobody says where it is", agent.name),
                 "say --token-file FILE, or write file: /path in the Agent's token");
@@ -87,7 +92,7 @@ Result<> Workloads::start() {
   scopes_ = std::move(*scopes);
   for (const launch::Scope& scope : scopes_->list()) {
     Workload known{
-        .agent = scope.agent, .recognised_as = "exec:" + scope.agent, .cgroup_path = scope.path, .by_exec = true};
+        .agents = {scope.agent}, .recognised_as = "exec:" + scope.agent, .cgroup_path = scope.path, .by_exec = true};
     if (auto note = read_token_note(absolute(scope.path))) {
       known.token_file = std::move(note->file);
       known.token_user = std::move(note->user);
@@ -144,15 +149,13 @@ Result<> Workloads::enrol(Workload workload) {
 Result<> Workloads::enrol_in(Workload workload, uint64_t netns_inode) {
   UniqueFd cgroup(::open(absolute(workload.cgroup_path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!cgroup) return fail_errno(fmt::format("cgroup {}", workload.cgroup_path));
-  const auto facts = policy_.facts();
-  const policy::Agent* agent = facts ? facts->policy->find_agent(workload.agent) : nullptr;
-  if (agent && workload.refusal.empty() && !workload.by_exec) workload.refusal = level_refusal(*agent);
   std::unique_lock lock(mutex_);
   Namespace& place = namespaces_.at(netns_inode);
   kernel::EnrolOptions options{.listener = place.listener.info, .level = level_};
   // In the host's namespace loopback leads to other people's services, in one of its own to itself.
-  options.divert_loopback = !place.netns || (agent && agent->loopback == policy::Loopback::divert);
+  options.divert_loopback = !place.netns;
   lock.unlock();
+  apply_policy(workload, options);
   auto enrolled = kernel_.enrol(cgroup.get(), options);
   if (!enrolled) return std::unexpected(enrolled.error());
   workload.cgroup_id = enrolled->cgroup_id;
@@ -160,7 +163,8 @@ Result<> Workloads::enrol_in(Workload workload, uint64_t netns_inode) {
   workload.listener = place.token;  // enrolling_ is held: the namespace stays
   // Before anybody can find it: no flow may be asked about that nobody watches.
   tokens_.watch({.cgroup_id = workload.cgroup_id,
-                 .agent = workload.agent,
+                 .agents = workload.agents,
+                 .refusal = workload.refusal,
                  .recognised_as = workload.recognised_as,
                  .cgroup_path = workload.cgroup_path,
                  .by_exec = workload.by_exec,
@@ -220,6 +224,17 @@ void Workloads::forget(const std::string& cgroup_path) {
   if (auto gone = kernel_.withdraw(id); !gone) spdlog::warn("withdraw {}: {}", cgroup_path, gone.error().what);
 }
 
+/// What one of the agents asks for that it may be holds for all of it.
+void Workloads::apply_policy(Workload& workload, kernel::EnrolOptions& options) const {
+  const auto facts = policy_.facts();
+  for (const std::string& name : workload.agents) {
+    const policy::Agent* agent = facts ? facts->policy->find_agent(name) : nullptr;
+    if (!agent) continue;
+    if (workload.refusal.empty() && !workload.by_exec) workload.refusal = level_refusal(*agent);
+    options.divert_loopback |= agent->loopback == policy::Loopback::divert;
+  }
+}
+
 std::string Workloads::level_refusal(const policy::Agent& agent) const {
   if (level_ >= level_of(agent.min_level)) return {};
   return fmt::format("this node reaches level {}, and agent {} asks for {}", kernel::to_string(level_), agent.name,
@@ -236,15 +251,17 @@ Result<control::ExecGrant> Workloads::place(const control::Peer& peer, const con
                 fmt::format("see what stays open with `sallyport doctor`; if that is acceptable write minLevel: {} in "
                             "Agent {}",
                             kernel::to_string(level_), (*agent)->name));
-  if (auto can = check_token_file(**agent, request); !can) return std::unexpected(can.error());
+  if (auto can = check_token_file(*facts->policy, **agent, request); !can) return std::unexpected(can.error());
   std::lock_guard one(placing_);
   const launch::Subject subject{peer.pid, peer.pidfd, peer.uid, peer.gid, peer.groups};
   if (request.map_identity)
     if (auto mapped = launch::map_identity(subject); !mapped) return std::unexpected(mapped.error());
   auto scope = scopes_->make((*agent)->name);
   if (!scope) return std::unexpected(scope.error());
-  Workload workload{
-      .agent = (*agent)->name, .recognised_as = "exec:" + request.agent, .cgroup_path = scope->path, .by_exec = true};
+  Workload workload{.agents = {(*agent)->name},
+                    .recognised_as = "exec:" + request.agent,
+                    .cgroup_path = scope->path,
+                    .by_exec = true};
   if (!request.token_file.empty()) {
     workload.token_file = request.token_file;
     workload.token_user = edges::FileUser{peer.uid, peer.gid, peer.groups};
@@ -294,17 +311,6 @@ std::vector<Workload> Workloads::list() const {
   for (const auto& [id, workload] : workloads_) out.push_back(workload);
   std::ranges::sort(out, {}, &Workload::cgroup_path);
   return out;
-}
-
-void Workloads::see(const std::string& agent, int64_t wall_ns) {
-  std::lock_guard lock(mutex_);
-  last_seen_[agent] = wall_ns;
-}
-
-int64_t Workloads::last_seen(const std::string& agent) const {
-  std::lock_guard lock(mutex_);
-  const auto found = last_seen_.find(agent);
-  return found == last_seen_.end() ? 0 : found->second;
 }
 
 size_t Workloads::size() const {

@@ -20,7 +20,8 @@
 namespace sallyport::daemon {
 
 struct Workload {
-  std::string agent;          ///< empty: it was somebody's, or would be several Agents'
+  /// Whom policy lets it be: of several a token tells which. Empty: it was somebody's, or nobody could tell.
+  std::vector<std::string> agents;
   std::string recognised_as;  ///< "exec:billing-bot", "docker:web", "cgroup:/bots.slice"
   std::string cgroup_path;    ///< from the cgroup2 root
   std::string refusal;        ///< why its connections are refused before anything else; empty: they are not
@@ -65,9 +66,6 @@ class Workloads {
   std::optional<Workload> find(uint64_t cgroup_id, uint64_t birth_ns) const;
   std::optional<Workload> find(const std::string& cgroup_path) const;
   std::vector<Workload> list() const;
-  /// A flow of the agent began.
-  void see(const std::string& agent, int64_t wall_ns);
-  int64_t last_seen(const std::string& agent) const;  ///< 0: not since the start
   size_t size() const;
   /// The network namespace a listener stands in; -1: the daemon's own. Stays open for a while after its last workload.
   int netns_of(int listener) const;
@@ -93,6 +91,7 @@ class Workloads {
   Result<> serve(Namespace& place);
   Result<> enrol_in(Workload workload, uint64_t netns_inode);
   std::string level_refusal(const policy::Agent& agent) const;
+  void apply_policy(Workload& workload, kernel::EnrolOptions& options) const;
   int pid_elsewhere(const std::string& cgroup_path) const;
   void release(int listener);
 
@@ -103,14 +102,13 @@ class Workloads {
   const ServeListener serve_;
   const DropListener drop_;
   std::optional<launch::Scopes> scopes_;
-  mutable std::mutex mutex_;                            ///< of the maps
-  std::mutex placing_;                                  ///< one at a time makes scopes
-  std::mutex enrolling_;                                ///< one at a time changes namespaces
-  std::map<uint64_t, Namespace> namespaces_;            ///< by inode of the network namespace
-  std::vector<Retired> retired_;                        ///< flows may still dial there
-  std::unordered_map<uint64_t, Workload> workloads_;    ///< by cgroup id
-  std::unordered_map<std::string, uint64_t> by_path_;   ///< cgroup path -> id
-  std::unordered_map<std::string, int64_t> last_seen_;  ///< agent -> wall ns
+  mutable std::mutex mutex_;                           ///< of the maps
+  std::mutex placing_;                                 ///< one at a time makes scopes
+  std::mutex enrolling_;                               ///< one at a time changes namespaces
+  std::map<uint64_t, Namespace> namespaces_;           ///< by inode of the network namespace
+  std::vector<Retired> retired_;                       ///< flows may still dial there
+  std::unordered_map<uint64_t, Workload> workloads_;   ///< by cgroup id
+  std::unordered_map<std::string, uint64_t> by_path_;  ///< cgroup path -> id
   int next_token_ = 1;
 };
 

@@ -50,7 +50,7 @@ std::string describe(const Limit& limit) {
 }
 
 std::string_view kind_of(const Operation& operation) {
-  static constexpr std::string_view kNames[] = {"connect", "sql", "opaque"};
+  static constexpr std::string_view kNames[] = {"connect", "sql", "http", "opaque"};
   return kNames[operation.body.index()];
 }
 

@@ -15,9 +15,39 @@ Result<void> FlowRegistry::add(LiveFlow flow) {
     return fail(fmt::format("{} flows are live, no more are taken", limits::kLiveFlowsMax));
   const std::string agent = flow.principal.agent;
   const model::FlowId id = flow.flow;
+  const int64_t opened_wall_ns = flow.opened_wall_ns;
   if (id == 0 || !flows_.try_emplace(id, std::move(flow)).second) return fail(fmt::format("flow id {} is in use", id));
-  ++per_agent_[agent];
+  count(agent, opened_wall_ns);
   return {};
+}
+
+void FlowRegistry::count(const std::string& agent, int64_t wall_ns) {
+  ++per_agent_[agent];
+  last_seen_[agent] = wall_ns;
+}
+
+void FlowRegistry::uncount(const std::string& agent) {
+  const auto counted = per_agent_.find(agent);
+  if (--counted->second == 0) per_agent_.erase(counted);
+}
+
+void FlowRegistry::identify(model::FlowId flow, const std::string& agent, const model::TokenIdentity& token,
+                            int64_t wall_ns) {
+  std::lock_guard lock(mutex_);
+  const auto found = flows_.find(flow);
+  if (found == flows_.end()) return;
+  model::Principal& principal = found->second.principal;
+  principal.token = token;
+  if (principal.agent == agent) return;
+  uncount(principal.agent);
+  principal.agent = agent;
+  count(agent, wall_ns);
+}
+
+int64_t FlowRegistry::last_seen(const std::string& agent) const {
+  std::lock_guard lock(mutex_);
+  const auto found = last_seen_.find(agent);
+  return found == last_seen_.end() ? 0 : found->second;
 }
 
 void FlowRegistry::describe(model::FlowId flow, model::SessionId session, std::string target, std::string protocol) {
@@ -33,8 +63,7 @@ void FlowRegistry::remove(model::FlowId flow) {
   std::lock_guard lock(mutex_);
   const auto found = flows_.find(flow);
   if (found == flows_.end()) return;
-  const auto counted = per_agent_.find(found->second.principal.agent);
-  if (--counted->second == 0) per_agent_.erase(counted);
+  uncount(found->second.principal.agent);
   flows_.erase(found);
 }
 
@@ -65,6 +94,14 @@ std::vector<LiveFlow> FlowRegistry::list(const std::string& agent) const {
       if (agent.empty() || flow.principal.agent == agent) out.push_back(flow);
   }
   std::ranges::sort(out, {}, [](const LiveFlow& flow) { return std::pair(flow.opened_wall_ns, flow.flow); });
+  return out;
+}
+
+std::vector<std::pair<model::FlowId, unsigned>> FlowRegistry::of_cgroup(uint64_t cgroup_id) const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::pair<model::FlowId, unsigned>> out;
+  for (const auto& [id, flow] : flows_)
+    if (flow.principal.cgroup_id == cgroup_id) out.emplace_back(id, flow.worker);
   return out;
 }
 

@@ -53,8 +53,12 @@ void check_same_host(const Target& first, const HostPattern& first_host, const T
       fmt::format("`{}` is listed twice: in Target `{}` and Target `{}`", second_host.text, first.name, second.name);
   const std::string place = fmt::format("the other one stands at {}", first_host.where.to_string());
   if (&first == &second) return findings.error(second_host.where, both, place);
+  if (first.protocol == "http" && second.protocol == "http") return findings.error(second_host.where, both, place);
   if (first.protocol != second.protocol || (within(first, second) && within(second, first)))
     return findings.error(second_host.where, both, place + "; give them `databases` or `users` that differ");
+  if (first.token_from != second.token_from || first.token_header != second.token_header)
+    return findings.error(second_host.where, both + ", which differ in `token`",
+                          place + "; nobody could say where an agent shows its token");
   for (const auto& [narrow, wide] : {std::pair(&first, &second), std::pair(&second, &first)})
     if (within(*narrow, *wide))
       findings.warning(second_host.where,
@@ -68,7 +72,7 @@ void check_ambiguity(const Documents& documents, Findings& findings) {
   ByName exec;
   for (const Agent& agent : documents.agents)
     for (const ExecWorkload& w : agent.exec) add_unique(exec, w.name, w.where, "workload exec", findings);
-  check_workloads(documents.agents, findings);
+  check_workloads(documents.agents, documents.issuers, findings);
   using Listed = std::vector<std::pair<const Target*, const HostPattern*>>;
   std::map<std::tuple<std::string_view, model::Prefix, uint16_t>, Listed> hosts;
   for (const ParsedTarget& parsed : documents.targets) {
@@ -150,13 +154,35 @@ void check_unreachable(const std::vector<const Entitlement*>& scope, Findings& f
     for (const auto& rule : entitlement->rules)
       (rule->outcome == model::Outcome::deny ? denies : grants).push_back(rule.get());
   for (const Rule* grant : grants) {
-    const auto shadow = std::ranges::find_if(
-        denies, [&](const Rule* deny) { return !deny->process && shadows(deny->sql, grant->sql); });
+    const auto shadow = std::ranges::find_if(denies, [&](const Rule* deny) {
+      if (deny->process) return false;
+      if (deny->http || grant->http) return deny->http && grant->http && shadows(*deny->http, *grant->http);
+      return shadows(deny->sql, grant->sql);
+    });
     if (shadow == denies.end()) continue;
     findings.error(grant->place,
                    fmt::format("unreachable: `{}` denies everything that `{}` matches", (*shadow)->name, grant->name),
                    fmt::format("remove one of them; the deny stands at {}", (*shadow)->where));
   }
+}
+
+/// What an Entitlement says must be of its Target's protocol: a rule of another one would never speak.
+void check_protocol(const Entitlement& entitlement, const Target& target, Findings& findings) {
+  for (const auto& rule : entitlement.rules)
+    if (rule->protocol() != target.protocol)
+      findings.error(rule->place,
+                     fmt::format("a rule about {}, but Target `{}` is of protocol {}", rule->http ? "http" : "sql",
+                                 target.name, target.protocol),
+                     target.protocol == "http" ? "write - http: {methods: [GET], paths: [/v1/**]}"
+                                               : "write - sql: {statements: [select]}");
+  if (target.protocol != "http") return;
+  for (const Reference& mask : entitlement.masks)
+    findings.error(mask.where, "masks: nothing reads bodies of protocol http yet, so values would pass unmasked",
+                   "leave it out and allow only paths whose answers may be seen");
+  for (const model::Limit& limit : entitlement.limits)
+    if (limit.count == model::Limit::Count::rows)
+      findings.error(entitlement.where, fmt::format("{}: HTTP has no rows to count", limit.rule),
+                     "count bytes, or statements: each request is one");
 }
 
 }  // namespace
@@ -197,6 +223,8 @@ void check_together(const Documents& documents, const LoadOptions& options, Find
             fmt::format("reveal `{}` lifts nothing: Target `{}` has no such mask", reveal.name, target->first),
             "a mask that an Entitlement adds is not lifted by another one");
     }
+    if (const auto target = target_by_name.find(entitlement->target.name); target != target_by_name.end())
+      check_protocol(*entitlement, *target->second, findings);
     check_past(*entitlement, options.wall_ns, findings);
     const auto agent = std::ranges::find(documents.agents, entitlement->agent.name, &Agent::name);
     check_processes(*entitlement, agent == documents.agents.end() ? nullptr : &*agent, findings);

@@ -13,6 +13,9 @@ void check_together(const Documents& documents, const LoadOptions& options, Find
 
 /// Of an Agent without errors.
 TokenRules compile_token(const Agent& agent);
+/// No token proves a workload to be both of them, as far as is plain to see: their issuers, subjects, or values of one
+/// claim have nothing in common.
+bool told_apart(const Agent& a, const Agent& b, const std::vector<Issuer>& issuers);
 
 /// Of documents without errors.
 std::unique_ptr<const Compiled> compile(Documents documents, const LoadOptions& options);

@@ -7,9 +7,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "match_http.h"
 #include "match_process.h"
 #include "match_sql.h"
 #include "match_workload.h"
@@ -24,8 +26,12 @@ inline constexpr int64_t kAlways = std::numeric_limits<int64_t>::min();
 struct Rule : NamedRule {
   model::Outcome outcome = model::Outcome::deny;
   SqlRule sql;
+  std::optional<HttpRule> http;        ///< the rule speaks of HTTP, and `sql` means nothing
   std::optional<ProcessRule> process;  ///< nothing: it is for all processes
   Place place;
+
+  /// The protocol whose Targets it is for.
+  std::string_view protocol() const { return http ? "http" : "postgres"; }
 };
 
 struct Mask {

@@ -206,10 +206,11 @@ const Rule* add_set_aside(const Phase& phase, const model::Process& process, Wou
 }
 
 /// The hint where rules are for other processes: `allow` as it would be for this one.
-std::string hint_for_process(const Rule& rule, const model::Process& process, const Effects& effects,
+template <class AllowFor>
+std::string hint_for_process(const Rule& rule, const model::Process& process, AllowFor allow_for,
                              const Entitlement& into) {
   const std::string words = process_hint(*rule.process, process);
-  if (!words.empty()) return hint_rule(smallest_allow(effects, words), into);
+  if (!words.empty()) return hint_rule(allow_for(words), into);
   return "# no rule can name this process: connect again, or run the executable that the rule names";
 }
 
@@ -268,8 +269,10 @@ void explain_left_over(const Scope& scope, const Judge& judge, const Phase& phas
   }
   if (out.causes.empty())
     out.causes.push_back({"no rule", fmt::format("no rule of {} grants anything", whose), into.where.to_string()});
-  out.hint =
-      set_aside ? hint_for_process(*set_aside, process, left_over, into) : hint_rule(smallest_allow(left_over), into);
+  const auto allow_for = [&](std::string_view words) {
+    return left_over.empty() ? first_allow(scope.target->protocol, words) : smallest_allow(left_over, words);
+  };
+  out.hint = set_aside ? hint_for_process(*set_aside, process, allow_for, into) : hint_rule(allow_for(""), into);
 }
 
 /// The words of a deny inside a scope: which rules, or the want of one.
@@ -335,6 +338,50 @@ Decision decide_connect(const Compiled& policy, const Scope& scope, const Phase&
   return out;
 }
 
+/// A request is one effect: refused by a rule, or left over, or held, or covered.
+Decision decide_http(const Compiled& policy, const Scope& scope, const Phase& phase, const model::Process& process,
+                     const model::Http& http, int64_t wall_ns) {
+  if (!phase.grants) return decide_in_scope(policy, scope, phase, process, {}, wall_ns);
+  const HttpCall call(http);
+  Decision out;
+  out.policy_epoch = policy.epoch;
+  out.expires_wall_ns = phase.until_ns == kForever ? 0 : phase.until_ns;
+  const auto add_touching = [&](const std::vector<const Rule*>& rules, std::string_view verb) {
+    for (const Rule* rule : rules)
+      if (rule->http && touches(*rule->http, call) && out.causes.size() < limits::kPolicyCausesMax)
+        out.causes.push_back(
+            {rule->name, fmt::format("`{}` {} {}{}", rule->text, verb, describe(http), doubt_of(*rule, phase, process)),
+             rule->where});
+    return !out.causes.empty();
+  };
+  if (add_touching(phase.deny, "refuses")) {
+    out.hint =
+        fmt::format("# no allow lifts a deny: narrow or remove {} ({})", out.causes[0].rule, out.causes[0].where);
+    return out;
+  }
+  const auto covering =
+      std::ranges::find_if(phase.cover, [&](const Rule* rule) { return rule->http && covers(*rule->http, call); });
+  if (covering == phase.cover.end()) {
+    const Entitlement& into = entitlement_to_extend(scope, wall_ns);
+    const auto would_cover = [&](const Rule& rule) { return rule.http && covers(*rule.http, call); };
+    if (const Rule* rule = add_set_aside(phase, process, would_cover, out)) {
+      out.hint = hint_for_process(
+          *rule, process, [&](auto words) { return smallest_allow(http, words); }, into);
+      return out;
+    }
+    const std::string_view why = call.plain() ? "" : ", and servers read such a path in different ways";
+    out.causes.push_back(
+        {"no rule", fmt::format("no rule of {} allows {}{}", entitlements_in_words(scope, into), describe(http), why),
+         into.where.to_string()});
+    out.hint = hint_rule(smallest_allow(http), into);
+    return out;
+  }
+  out.obligations = *phase.obligations;
+  out.outcome = add_touching(phase.hold, "holds") ? Outcome::hold : Outcome::allow;
+  if (out.outcome == Outcome::allow) out.causes.push_back(to_cause(**covering));
+  return out;
+}
+
 Decision deny_unlisted(const Compiled& policy, const model::Principal& principal, const model::Operation& operation) {
   const auto* connect = std::get_if<model::Connect>(&operation.body);
   if (!connect)
@@ -366,7 +413,8 @@ bool Policy::passes_everything(std::string_view agent, std::string_view target, 
   if (!phase.grants || !phase.hold.empty() || !phase.deny.empty()) return false;
   auto allows_all = [&](auto names) {
     return std::ranges::any_of(phase.cover, [&](const Rule* rule) {
-      return rule->outcome == Outcome::allow && rule->sql.present == 0 && rule->sql.access == 0b111 && names(rule->sql);
+      return rule->outcome == Outcome::allow && !rule->http && rule->sql.present == 0 && rule->sql.access == 0b111 &&
+             names(rule->sql);
     });
   };
   return allows_all([](const SqlRule& rule) { return rule.any_statement; }) &&
@@ -385,20 +433,26 @@ Decision Policy::decide(const model::Principal& principal, const model::Operatio
     return deny("no target", fmt::format("no Target is named `{}`", printable(operation.target)),
                 "# the policy has changed: connect again", epoch);
   const auto* sql = std::get_if<model::Sql>(&operation.body);
+  const auto* http = std::get_if<model::Http>(&operation.body);
   const Scope* scope = compiled_->find_scope(principal.agent, operation.target);
   if (!scope) {
     Effects effects;
     if (sql)
       for (const Effect& effect : sql->effects)
         if (effects.size() < limits::kPolicyHintRulesMax) effects.push_back(&effect);
+    const std::string allow = http              ? smallest_allow(*http)
+                              : effects.empty() ? first_allow(find_target(operation.target)->protocol)
+                                                : smallest_allow(effects);
     return deny("no entitlement", fmt::format("no Entitlement joins {} and {}", principal.agent, operation.target),
-                hint_entitlement(principal.agent, operation.target, effects), epoch);
+                hint_entitlement(principal.agent, operation.target, allow), epoch);
   }
   Phase own;
-  const Phase& phase = scope->at(wall_ns, principal.process, own);
-  if (sql) return decide_in_scope(*compiled_, *scope, phase, principal.process, sql->effects, wall_ns);
+  const model::Process& process = principal.process;
+  const Phase& phase = scope->at(wall_ns, process, own);
+  if (sql) return decide_in_scope(*compiled_, *scope, phase, process, sql->effects, wall_ns);
+  if (http) return decide_http(*compiled_, *scope, phase, process, *http, wall_ns);
   if (std::holds_alternative<model::Connect>(operation.body))
-    return decide_connect(*compiled_, *scope, phase, principal.process, wall_ns);
+    return decide_connect(*compiled_, *scope, phase, process, wall_ns);
   return deny("no rule", "nothing decodes this protocol, so no rule can speak of it", "", epoch);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "explain_masks.h"
+#include "match_http.h"
 #include "match_sql.h"
 #include "sallyport/base/clock.h"
 #include "sallyport/base/log.h"
@@ -87,6 +88,10 @@ nlohmann::json explain_json(const model::Decision& decision, const model::Operat
   out["causes"] = json::array();
   for (const model::Cause& cause : decision.causes) out["causes"].push_back(cause.rule);
   out["operation"] = {{"kind", model::kind_of(operation)}};
+  if (const auto* http = std::get_if<model::Http>(&operation.body)) {
+    out["operation"]["method"] = http->method;
+    out["operation"]["path"] = http->path;
+  }
   out["effects"] = json::array();
   for (const Effect& effect : effects_of(operation)) {
     const bool unknown = effect.kind == ObjectKind::unknown;
@@ -118,6 +123,8 @@ std::string explain_text(const model::Decision& decision, const model::Operation
     out += fmt::format("  because  {}: {}\n", cause.rule, cause.text);
     if (!cause.where.empty()) out += fmt::format("           {}\n", cause.where);
   }
+  if (const auto* http = std::get_if<model::Http>(&operation.body))
+    out += fmt::format("  request  {}\n", describe(*http));
   for (const Effect& effect : effects_of(operation))
     out += fmt::format("  effect   {}, {}\n", describe(effect), model::to_string(effect.access));
   for (const ShownMask& mask : masks_shown(decision, operation, columns))

@@ -114,8 +114,7 @@ std::string document(std::string_view kind, std::string_view name, std::string s
 }  // namespace
 
 std::string smallest_allow(const Effects& effects, std::string_view process) {
-  if (effects.empty())
-    return fmt::format("allow: [{{sql: {{statements: [select], tables: [public.table_name]}}{}}}]", beside(process));
+  if (effects.empty()) return first_allow("postgres", process);
   std::vector<Proposal> proposals;
   for (const Effect* effect : effects) {
     Proposal next = propose(*effect);
@@ -131,25 +130,40 @@ std::string smallest_allow(const Effects& effects, std::string_view process) {
   return fmt::format("allow: [{}]", out);
 }
 
+std::string smallest_allow(const model::Http& http, std::string_view process) {
+  std::string rule = rule_for(http);
+  rule.insert(rule.size() - 1, beside(process));
+  return fmt::format("allow: [{}]", rule);
+}
+
+std::string first_allow(std::string_view protocol, std::string_view process) {
+  const std::string_view rule = protocol == "http" ? "http: {methods: [GET], paths: [/path/**]}"
+                                                   : "sql: {statements: [select], tables: [public.table_name]}";
+  return fmt::format("allow: [{{{}{}}}]", rule, beside(process));
+}
+
 std::string hint_rule(std::string_view allow, const Entitlement& into) {
   return fmt::format("{}  # Entitlement {}", allow, into.name);
 }
 
-std::string hint_entitlement(std::string_view agent, std::string_view target, const Effects& effects) {
+std::string hint_entitlement(std::string_view agent, std::string_view target, std::string_view allow) {
   return document("Entitlement", shortened_name(agent, target),
-                  fmt::format("agent: {}, target: {}, {}", agent, target, smallest_allow(effects)));
+                  fmt::format("agent: {}, target: {}, {}", agent, target, allow));
 }
 
 std::string hint_target(std::string_view agent, const model::Endpoint& destination) {
-  std::string name = "db-" + destination.to_string();
+  const bool web = destination.port == 80 || destination.port == 443 || destination.port == 8080;
+  const std::string_view protocol = web ? "http" : "postgres";
+  std::string name = (web ? "web-" : "db-") + destination.to_string();
   for (char& c : name)
     if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))) c = '-';
   name.resize(std::unique(name.begin(), name.end(), [](char a, char b) { return a == '-' && b == '-'; }) -
               name.begin());
-  return fmt::format(
-      "--- {}\n--- {}",
-      document("Target", name, fmt::format("protocol: postgres, hosts: ['{}']", destination.to_string())),
-      hint_entitlement(agent, name, {}));
+  return fmt::format("--- {}\n--- {}",
+                     document("Target", name,
+                              fmt::format("protocol: {}, hosts: ['{}']{}", protocol, destination.to_string(),
+                                          destination.port == 443 ? ", tls: {mode: verify-full}" : "")),
+                     hint_entitlement(agent, name, first_allow(protocol)));
 }
 
 }  // namespace sallyport::policy

@@ -30,9 +30,12 @@ inline constexpr std::array<Word, 7> kIssuer = {"url", "audience", "jwks", "ca",
 inline constexpr std::array<Word, 10> kAlgorithms = {"RS256", "RS384", "RS512", "PS256", "PS384",
                                                      "PS512", "ES256", "ES384", "ES512", "EdDSA"};
 
-inline constexpr std::array<Word, 10> kTarget = {"protocol",   "hosts", "databases", "users", "tls",
-                                                 "credential", "auth",  "catalogue", "masks", "record"};
-inline constexpr std::array<Word, 1> kProtocols = {"postgres"};
+inline constexpr std::array<Word, 11> kTarget = {"protocol", "hosts",     "databases", "users", "tls",   "credential",
+                                                 "auth",     "catalogue", "masks",     "token", "record"};
+inline constexpr std::array<Word, 2> kTargetToken = {"from", "name"};
+/// In the order of TokenFrom, without `file`.
+inline constexpr std::array<Word, 3> kTokenFrom = {"password", "authorization", "header"};
+inline constexpr std::array<Word, 2> kProtocols = {"postgres", "http"};
 inline constexpr std::array<Word, 3> kTls = {"mode", "ca", "agent"};
 inline constexpr std::array<Word, 6> kTlsModes = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
 inline constexpr std::array<Word, 3> kAgentTls = {"off", "allow", "require"};
@@ -69,8 +72,9 @@ inline constexpr std::array<Word, 1> kHash = {"key"};
 
 inline constexpr std::array<Word, 11> kEntitlement = {"agent",  "target", "allow",  "hold",   "deny",    "masks",
                                                       "reveal", "limits", "window", "review", "baseline"};
-inline constexpr std::array<Word, 2> kRule = {"sql", "process"};  // exactly one protocol
+inline constexpr std::array<Word, 3> kRule = {"sql", "http", "process"};  // exactly one protocol
 inline constexpr std::array<Word, 4> kProcess = {"exe", "sha256", "uid", "gid"};
+inline constexpr std::array<Word, 2> kHttpRule = {"methods", "paths"};
 inline constexpr std::array<Word, 3> kAccess = {"read", "write", "execute"};
 inline constexpr std::array<Word, 5> kLimit = {"count", "max", "per", "over", "then"};
 inline constexpr std::array<Word, 3> kCounts = {"rows", "bytes", "statements"};

@@ -43,6 +43,28 @@ TokenRules compile_token(const Agent& agent) {
   return out;
 }
 
+bool told_apart(const Agent& a, const Agent& b, const std::vector<Issuer>& issuers) {
+  if (!a.token || !b.token) return false;
+  // Two Issuers of one url may both accept a token.
+  const auto url = [&](const Agent& agent) -> std::string_view {
+    const auto found = std::ranges::find(issuers, agent.token->issuer, &Issuer::name);
+    return found == issuers.end() ? std::string_view() : std::string_view(found->url);
+  };
+  if (a.token->issuer != b.token->issuer && url(a) != url(b)) return true;
+  const TokenRules of_a = compile_token(a), of_b = compile_token(b);
+  const auto apart = [](const std::vector<Pattern>& x, const std::vector<Pattern>& y) {
+    return !x.empty() && !y.empty() && std::ranges::none_of(x, [&](const Pattern& one) {
+      return std::ranges::any_of(y, [&](const Pattern& other) { return one.overlaps(other); });
+    });
+  };
+  if (apart(of_a.subject, of_b.subject)) return true;
+  for (size_t i = 0; i < a.token->claims.size(); ++i)
+    for (size_t j = 0; j < b.token->claims.size(); ++j)
+      if (a.token->claims[i].pointer == b.token->claims[j].pointer && apart(of_a.claims[i], of_b.claims[j]))
+        return true;
+  return false;
+}
+
 std::optional<TokenMismatch> Policy::match_token(const Agent& agent, const model::Token& token) const {
   using What = TokenMismatch::What;
   if (!agent.token) return TokenMismatch{What::issuer, fmt::format("Agent `{}` asks for no token", agent.name)};

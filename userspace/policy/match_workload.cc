@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "compile.h"
 #include "sallyport/base/limits.h"
 #include "sallyport/base/log.h"
 
@@ -264,14 +265,19 @@ std::vector<WorkloadMismatch> mismatches(const Agent& agent, const Workload& wor
   return out;
 }
 
-void check_workloads(const std::vector<Agent>& agents, Findings& findings) {
+void check_workloads(const std::vector<Agent>& agents, const std::vector<Issuer>& issuers, Findings& findings) {
   const WorkloadIndex index(agents);
   const auto compare = [&](const WorkloadRule& narrow, const WorkloadRule& wide) {
     if (&narrow == &wide || !wide.includes(narrow)) return;
     const bool same = narrow.includes(wide);
     if (same && &wide > &narrow) return;  // told once, at the later one
     if (!same && &narrow.agent() == &wide.agent()) return;
-    const std::string other = fmt::format("the other one stands at {}", wide.selector().where.to_string());
+    const bool have_tokens = narrow.agent().token && wide.agent().token;
+    if (&narrow.agent() != &wide.agent() && told_apart(narrow.agent(), wide.agent(), issuers)) return;
+    const std::string other = fmt::format(
+        "the other one stands at {}{}", wide.selector().where.to_string(),
+        have_tokens ? "; their tokens do not tell them apart: let `subject`, or one of `claims`, have nothing in common"
+                    : "");
     if (same) {
       findings.error(narrow.selector().where, fmt::format("duplicate workload `{}`", narrow.selector().to_string()),
                      other);
@@ -280,7 +286,7 @@ void check_workloads(const std::vector<Agent>& agents, Findings& findings) {
     findings.error(narrow.selector().where,
                    fmt::format("Agent `{}` selects all that Agent `{}` selects here, by `{}`", wide.agent().name,
                                narrow.agent().name, wide.selector().to_string()),
-                   other + "; make them differ");
+                   have_tokens ? other : other + "; make them differ, or give each a `token` of its own");
   };
   std::vector<const WorkloadRule*> without_literal;
   for (const WorkloadRule& rule : index.rules()) {

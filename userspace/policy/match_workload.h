@@ -74,7 +74,7 @@ class WorkloadIndex {
 };
 
 std::vector<WorkloadMismatch> mismatches(const Agent& agent, const model::Workload& workload);
-/// Two Agents that one workload would be.
-void check_workloads(const std::vector<Agent>& agents, Findings& findings);
+/// Two Agents that one workload would be, and that no token tells apart.
+void check_workloads(const std::vector<Agent>& agents, const std::vector<Issuer>& issuers, Findings& findings);
 
 }  // namespace sallyport::policy

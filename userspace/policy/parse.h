@@ -59,6 +59,11 @@ ProcessRule parse_process_rule(const Node& node, model::Outcome outcome, Reader&
 /// What stands under `sql:` in a rule of a list `allow`, `hold` or `deny`.
 SqlRule parse_sql_rule(const Node& node, model::Outcome outcome, Reader& reader);
 
+/// What stands under `http:` in a rule.
+HttpRule parse_http_rule(const Node& node, Reader& reader);
+/// What a Target of protocol http cannot have, and its own default of tls.mode.
+void check_http_target(const Node& spec, Target& target, Reader& reader);
+
 /// "schema.table.column" without patterns: the relation as effects name it, and the column's bare name.
 struct ColumnName {
   std::string relation;

@@ -28,6 +28,7 @@ void parse_rules(const Node& node, model::Outcome outcome, Entitlement& out, Rea
       continue;
     }
     if (const Node* sql = item.find("sql")) rule->sql = parse_sql_rule(*sql, outcome, reader);
+    if (const Node* http = item.find("http")) rule->http = parse_http_rule(*http, reader);
     if (process) rule->process = parse_process_rule(*process, outcome, reader);
     out.rules.push_back(std::move(rule));
   }

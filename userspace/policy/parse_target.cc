@@ -184,6 +184,71 @@ void parse_record(const Node& node, Target& target, Reader& reader) {
     target.record_rows_max = static_cast<uint32_t>(reader.number(*rows, "record.rows", kRowsMax).value_or(0));
 }
 
+/// RFC 9110 section 5.6.2: the characters of a field name.
+bool is_field_name(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](unsigned char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || std::string_view("!#$%&'*+-.^_`|~").contains(c);
+  });
+}
+
+/// Headers that carry something else, or that say how the message is to be read.
+bool is_taken(std::string_view header) {
+  constexpr std::string_view kTaken[] = {"authorization",
+                                         "connection",
+                                         "content-encoding",
+                                         "content-length",
+                                         "content-type",
+                                         "cookie",
+                                         "date",
+                                         "expect",
+                                         "host",
+                                         "http2-settings",
+                                         "keep-alive",
+                                         "proxy-authorization",
+                                         "proxy-connection",
+                                         "te",
+                                         "trailer",
+                                         "transfer-encoding",
+                                         "upgrade"};
+  return std::ranges::find(kTaken, header) != std::end(kTaken);
+}
+
+void parse_token_header(const Node& node, Target& target, Reader& reader) {
+  const Node* name = reader.get(node, "name", "token", target.token_from == TokenFrom::header);
+  if (!name) return;
+  if (target.token_from != TokenFrom::header)
+    return reader.wrong(*name, "`name` is a header's", "write token: {from: header, name: X-Agent-Token}");
+  target.token_header = reader.text(*name, "token.name");
+  for (char& c : target.token_header)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (target.token_header.empty()) return;
+  if (!is_field_name(target.token_header))
+    reader.wrong(*name, fmt::format("`{}` is no name of a header", printable(target.token_header)));
+  else if (is_taken(target.token_header))
+    reader.wrong(*name, fmt::format("header `{}` has another use", target.token_header),
+                 target.token_header == "authorization" ? "write token: {from: authorization}"
+                                                        : "take one of its own, as in X-Agent-Token");
+}
+
+/// Where agents show their tokens. A password is the agent's token, so that of the server must come from elsewhere.
+void parse_shown_token(const Node& node, Target& target, Reader& reader) {
+  if (!reader.is_map(node, "token", keys::kTargetToken)) return;
+  const Node* from = reader.get(node, "from", "token", true);
+  const auto index = from ? reader.word(*from, "token.from", keys::kTokenFrom) : std::nullopt;
+  if (!index) return;
+  target.token_from = static_cast<TokenFrom>(*index + 1);
+  parse_token_header(node, target, reader);
+  const bool in_password = target.token_from == TokenFrom::password;
+  const std::string_view wanted = in_password ? "postgres" : "http";
+  if (!target.protocol.empty() && target.protocol != wanted)
+    reader.wrong(
+        *from, fmt::format("token.from {} is of protocol {}", keys::kTokenFrom[*index], wanted),
+        target.protocol == "postgres" ? "write token: {from: password}" : "write token: {from: authorization}");
+  if (in_password && target.credential_file.empty())
+    reader.wrong(node, "the password is the agent's token, and the Target has no credential to log in with",
+                 "write credential: {file: /path}");
+}
+
 void parse_spec(const Node& spec, ParsedTarget& parsed, Reader& reader) {
   Target& target = parsed.target;
   TargetRules& rules = parsed.rules;
@@ -200,7 +265,9 @@ void parse_spec(const Node& spec, ParsedTarget& parsed, Reader& reader) {
     for (const Node& item : reader.list(*masks, "masks"))
       parsed.masks.push_back({reader.text(item, "masks"), reader.place(item)});
   for (const Reference& mask : parsed.masks) target.masks.push_back(mask.name);
+  if (const Node* token = reader.get(spec, "token", kWhat)) parse_shown_token(*token, target, reader);
   if (const Node* record = reader.get(spec, "record", kWhat)) parse_record(*record, target, reader);
+  if (target.protocol == "http") return check_http_target(spec, target, reader);
   const Node* tls = spec.find("tls");
   check_login(tls ? *tls : spec, target, reader);
 }

@@ -50,6 +50,21 @@ bool segment_includes(const Segment& wide, const Segment& narrow) {
          glob_matches(wide.text, narrow.text);
 }
 
+bool starts_alike(std::string_view a, std::string_view b) { return a.starts_with(b) || b.starts_with(a); }
+bool ends_alike(std::string_view a, std::string_view b) { return a.ends_with(b) || b.ends_with(a); }
+
+/// Neither is deep. Two globs have a text in common if their ends can be had together: each has a star between them.
+bool segment_overlaps(const Segment& a, const Segment& b) {
+  using Kind = Segment::Kind;
+  if (a.kind == Kind::any || b.kind == Kind::any) return true;
+  if (a.kind == Kind::literal && b.kind == Kind::literal) return a.text == b.text;
+  if (a.kind == Kind::literal) return glob_matches(b.text, a.text);
+  if (b.kind == Kind::literal) return glob_matches(a.text, b.text);
+  const std::string_view x = a.text, y = b.text;
+  return starts_alike(x.substr(0, x.find('*')), y.substr(0, y.find('*'))) &&
+         ends_alike(x.substr(x.rfind('*') + 1), y.substr(y.rfind('*') + 1));
+}
+
 Segment make_segment(std::string text) {
   if (text == "**") return {Segment::Kind::deep, {}};
   if (text == "*") return {Segment::Kind::any, {}};
@@ -118,6 +133,22 @@ bool Pattern::includes(const Pattern& narrower) const {
   if (segments.size() == 1 && segments[0].kind == Segment::Kind::deep) return true;
   if (has_deep(*this) || segments.size() != narrower.segments.size()) return false;
   return std::ranges::equal(segments, narrower.segments, segment_includes);
+}
+
+/// Row by row: whether the rests behind (i, j) have a name in common. A deep segment takes one part or more.
+bool Pattern::overlaps(const Pattern& other) const {
+  const std::vector<Segment>&a = segments, &b = other.segments;
+  std::vector<std::vector<char>> rest(a.size() + 1, std::vector<char>(b.size() + 1, 0));
+  rest[a.size()][b.size()] = 1;
+  const auto deep = [](const Segment& s) { return s.kind == Segment::Kind::deep; };
+  for (size_t i = a.size(); i-- > 0;) {
+    for (size_t j = b.size(); j-- > 0;) {
+      if (!deep(a[i]) && !deep(b[j]) && !segment_overlaps(a[i], b[j])) continue;
+      // One part for both; then a deep one may go on while the other does.
+      rest[i][j] = rest[i + 1][j + 1] || (deep(a[i]) && rest[i][j + 1]) || (deep(b[j]) && rest[i + 1][j]);
+    }
+  }
+  return rest[0][0] != 0;
 }
 
 Result<Pattern> parse_sql_pattern(std::string_view text, unsigned counts, std::string_view example) {

@@ -37,6 +37,8 @@ struct Pattern {
   bool matches_word(std::string_view word) const;  ///< one segment, plain
   /// Every name that `narrower` matches is matched by this one too; false when that is not plain to see.
   bool includes(const Pattern& narrower) const;
+  /// Some name is matched by both.
+  bool overlaps(const Pattern& other) const;
 };
 
 /// "public.customers", `public."Users"`, "public.*". The number of segments must be one of the bits of

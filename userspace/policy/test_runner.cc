@@ -14,6 +14,7 @@
 #include "sallyport/base/limits.h"
 #include "sallyport/policy/author.h"
 #include "sallyport/policy/explain.h"
+#include "sallyport/policy/http.h"
 
 namespace sallyport::policy {
 namespace {
@@ -23,9 +24,11 @@ using model::Effect;
 using model::ObjectKind;
 
 constexpr std::array<Word, 5> kFile = {"agent", "target", "at", "process", "cases"};
-constexpr std::array<Word, 14> kCase = {"name",    "agent",   "target",   "at",     "process", "sql",   "effects",
-                                        "startup", "connect", "decision", "causes", "hint",    "masks", "limits"};
-constexpr std::array<Word, 4> kOperations = {"sql", "effects", "startup", "connect"};
+constexpr std::array<Word, 15> kCase = {"name",     "agent",   "target",  "at",      "process",
+                                        "sql",      "effects", "startup", "connect", "http",
+                                        "decision", "causes",  "hint",    "masks",   "limits"};
+constexpr std::array<Word, 5> kOperations = {"sql", "effects", "startup", "connect", "http"};
+constexpr std::array<Word, 2> kHttp = {"method", "path"};
 constexpr std::array<Word, 6> kEffect = {"class", "kind", "object", "access", "columns", "because"};
 constexpr std::array<Word, 12> kObjectKinds = {"relation", "function", "schema",  "type",    "database", "role",
                                                "setting",  "file",     "program", "channel", "other",    "unknown"};
@@ -88,10 +91,27 @@ std::vector<Effect> parse_startup(const Node& node, Reader& reader) {
   return out;
 }
 
+/// The path is written as an agent sends it, with its query if it likes.
+model::Http parse_http(const Node& node, Reader& reader) {
+  model::Http out;
+  if (!reader.is_map(node, "http", kHttp)) return out;
+  if (const Node* method = reader.get(node, "method", "http", true)) out.method = reader.text(*method, "method");
+  const Node* path = reader.get(node, "path", "http", true);
+  if (!path) return out;
+  auto normal = normalise_path(reader.text(*path, "path"));
+  if (!normal) {
+    reader.wrong(*path, normal.error().what, normal.error().hint);
+    return out;
+  }
+  out.path = std::move(normal->path);
+  out.query = std::move(normal->query);
+  return out;
+}
+
 void parse_operation(const Node& node, Case& out, Reader& reader) {
   size_t operations = 0;
   for (Word key : kOperations) operations += node.find(key) != nullptr;
-  if (operations != 1) return reader.wrong(node, "a case has exactly one of sql, effects, startup, connect");
+  if (operations != 1) return reader.wrong(node, "a case has exactly one of sql, effects, startup, connect, http");
   if (const Node* sql = node.find("sql")) {
     out.sql = reader.text(*sql, "sql");
     out.has_sql = true;
@@ -102,6 +122,8 @@ void parse_operation(const Node& node, Case& out, Reader& reader) {
     out.operation.body = std::move(body);
   } else if (const Node* startup = node.find("startup")) {
     out.operation.body = model::Sql{model::Sql::Source::startup, "", parse_startup(*startup, reader)};
+  } else if (const Node* http = node.find("http")) {
+    out.operation.body = parse_http(*http, reader);
   } else {
     reader.word(*node.find("connect"), "connect", std::span(kTruth).last(1));
     out.operation.body = model::Connect{};

@@ -133,6 +133,9 @@ void write(const OperationDecided& body, std::string& out) {
   }
   map.strings(10, body.masks);
   map.number(11, body.same_as);
+  map.string(12, body.agent);
+  map.string(13, body.issuer);
+  map.string(14, body.subject);
 }
 
 void write(const RowsReturned& body, std::string& out) {
@@ -291,7 +294,8 @@ void read(CborReader& cbor, SessionOpened& body) {
 void read(CborReader& cbor, OperationDecided& body) {
   read_map(cbor, [&](uint64_t key) {
     return read_field(cbor, key, body.id, body.parent, body.kind, body.statement, body.shape, body.parameters,
-                      body.effects, body.outcome, body.causes, body.masks, body.same_as);
+                      body.effects, body.outcome, body.causes, body.masks, body.same_as, body.agent, body.issuer,
+                      body.subject);
   });
 }
 
@@ -365,7 +369,8 @@ void shorten(SessionOpened& body) {
 }
 
 void shorten(OperationDecided& body) {
-  cut(body.kind, 256);
+  for (std::string* text : {&body.kind, &body.agent, &body.issuer}) cut(*text, 256);
+  cut(body.subject, limits::kRecordStringBytesMax / 8);
   cut(body.statement, limits::kRecordStringBytesMax);
   cut(body.shape, limits::kRecordStringBytesMax / 2);
   for (std::string& parameter : body.parameters) cut(parameter, limits::kRecordStringBytesMax / 16);

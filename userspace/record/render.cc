@@ -105,12 +105,19 @@ std::string outcome_line(const RecordedOperation& operation) {
   return out + "\n";
 }
 
+/// Whose operation it is, where that is not the session's own agent.
+std::string who(const OperationDecided& decided) {
+  if (decided.issuer.empty()) return one_line(decided.agent);
+  return fmt::format("{} ({}/{})", one_line(decided.agent), one_line(decided.issuer), one_line(decided.subject));
+}
+
 std::string render_operation(const RecordedOperation& operation) {
   const OperationDecided& decided = operation.decided;
   std::string out = outcome_line(operation);
   out += indented(decided.statement, "      ");
   for (size_t i = 0; i < decided.parameters.size(); ++i)
     out += fmt::format("      ${} = {}\n", i + 1, one_line(decided.parameters[i]));
+  if (!decided.agent.empty()) out += fmt::format("      agent   {}\n", who(decided));
   for (const Cause& cause : decided.causes) {
     out += fmt::format("      cause   {}: {}", one_line(cause.rule), one_line(cause.text));
     out += cause.where.empty() ? "\n" : fmt::format("  {}\n", one_line(cause.where));
@@ -166,6 +173,7 @@ Moment decided_moment(const RecordedOperation& operation) {
   const OperationDecided& decided = operation.decided;
   std::string text = clock_of(operation.decided_wall_ns) + (decided.kind == "connect" ? " connect" : " >");
   bool single = decided.statement.find('\n') == std::string::npos;
+  if (!decided.agent.empty()) text.append(" ").append(one_line(decided.agent)).append(":");
   text += single ? fmt::format(" {}\n", one_line(decided.statement))
                  : fmt::format("\n{}", indented(decided.statement, "    "));
   for (size_t i = 0; i < decided.parameters.size(); ++i)

@@ -88,7 +88,7 @@ json ended_json(const OperationEnded& ended, int64_t wall_ns) {
               {"bytes_to_target", ended.bytes_to_target},
               {"masked_values", ended.masked_values},
               {"tag", valid_utf8(ended.tag)}};
-  if (!ended.sqlstate.empty())
+  if (!ended.sqlstate.empty() || !ended.error.empty())
     out["error"] = {{"sqlstate", valid_utf8(ended.sqlstate)}, {"message", valid_utf8(ended.error)}};
   return out;
 }
@@ -113,6 +113,10 @@ json operation_json(const RecordedOperation& operation) {
               {"effects", std::move(effects)},
               {"masks", strings(decided.masks)},
               {"results", rows_json(operation.rows)}};
+  if (!decided.agent.empty())
+    out["principal"] = {{"agent", valid_utf8(decided.agent)},
+                        {"issuer", valid_utf8(decided.issuer)},
+                        {"subject", valid_utf8(decided.subject)}};
   if (operation.ended) out["ended"] = ended_json(*operation.ended, operation.ended_wall_ns);
   return out;
 }

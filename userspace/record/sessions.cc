@@ -139,6 +139,9 @@ void complete(OperationDecided& decided, const OperationDecided& same) {
   fill(decided.effects, same.effects);
   fill(decided.causes, same.causes);
   fill(decided.masks, same.masks);
+  fill(decided.agent, same.agent);
+  fill(decided.issuer, same.issuer);
+  fill(decided.subject, same.subject);
 }
 
 std::string_view to_string(SessionState state) {

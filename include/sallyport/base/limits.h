@@ -32,6 +32,17 @@ inline constexpr int64_t kRecordSameAsMaxAgeMs = 60'000;       ///< an entry sta
 inline constexpr int64_t kCatalogueFactMaxAgeMs = 1'000;       ///< how long DDL of other sessions may go unseen
 inline constexpr int kFactRoundsMax = 16;                      ///< look-ups for one operation; after that, deny
 
+// --- HTTP/1.1 (protocol/http, flow/http) ---
+inline constexpr size_t kHttpHeadBytesMax = 64 << 10;  ///< of one message, start line to empty line
+inline constexpr size_t kHttpTargetBytesMax = 16 << 10;
+inline constexpr size_t kHttpFieldsMax = 256;                    ///< of one header or trailer section
+inline constexpr size_t kHttpTrailerBytesMax = 8 << 10;          ///< one trailer section
+inline constexpr size_t kHttpChunkExtensionBytesMax = 16 << 10;  ///< skipped, of one body
+inline constexpr uint64_t kHttpSkippedBytesMax = 1 << 20;        ///< of a refused request's body; then the end
+inline constexpr int kHttpInterimMax = 16;                       ///< 1xx responses to one request
+inline constexpr int64_t kHttpHeadTimeoutMs = 60'000;            ///< first byte of a request to the end of its head
+inline constexpr int64_t kHttpIdleTimeoutMs = 300'000;           ///< no request, and no target that would close
+
 // --- Flows (flow/, net/) ---
 inline constexpr size_t kLegQueueBytesMax = 1 << 20;    ///< queued to one leg; over it the source rests
 inline constexpr int64_t kHandshakeTimeoutMs = 15'000;  ///< accept to the end of authentication
@@ -144,6 +155,12 @@ inline constexpr int64_t kTokenPollMs = 500;           ///< between two looks at
 inline constexpr size_t kTokenThreads = 4;             ///< that look
 inline constexpr int64_t kTokenReadTimeoutMs = 2'000;  ///< a file of a workload, open to last byte
 inline constexpr size_t kTokenReadersMax = 16;         ///< reads at a time, those that hang included
+inline constexpr size_t kShownTokensPerFlowMax = 16;   ///< callers of one flow that are told apart by token
+inline constexpr size_t kShownTokensKept = 16'384;     ///< verified ones that no flow holds
+inline constexpr size_t kShownTokensQueuedMax = 64;    ///< waiting to be verified, one workload
+inline constexpr int64_t kShownTokenChecksPerS = 50;   ///< of one workload: ES512 takes 0.7 ms
+inline constexpr int64_t kShownTokenChecksBurst = 100;
+inline constexpr size_t kTokenReadersMax = 16;  ///< reads at a time, those that hang included
 
 // --- Kernel path (kernel/, bpf/) ---
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload

@@ -22,6 +22,7 @@ struct FileUser {
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> groups;  ///< supplementary
+  bool operator==(const FileUser&) const = default;
 };
 
 struct WorkloadFile {

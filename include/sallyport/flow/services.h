@@ -41,23 +41,50 @@ struct Lease {
   int64_t frees_at_monotonic_ns = 0;  ///< when something becomes free again; 0: something is free, or nothing used
 };
 
-/// Whether a workload has proven to be its agent where policy asks for a token. Immutable; a Changed event says that a
-/// newer one is there.
+/// Whether a caller has proven to be an agent. Immutable; a Changed event says that a newer one is there.
 struct Standing {
-  enum class Is : uint8_t { proven, pending, refused };
+  enum class Is : uint8_t {
+    proven,
+    pending,  ///< its token is being read or verified
+    refused,  ///< its token does not prove it
+    lost,     ///< the workload is no agent's (any more), whatever tokens say
+  };
   Is is = Is::proven;
+  std::string agent;           ///< proven: whom; empty: the one that the flow began with
   model::TokenIdentity token;  ///< of what proved it; no issuer: policy asks for no token
   int64_t until_wall_ns = 0;   ///< proven no longer than this; 0: no end
-  std::string why;             ///< pending, refused: one line
+  std::string why;             ///< unless proven: one line
   std::string hint;
+};
+
+/// A token that an agent showed inside its own protocol, held by one flow. Goes with the last pointer to it.
+class ShownToken {
+ public:
+  virtual ~ShownToken() = default;
+  /// Never null; pending until it has been verified. Thread-safe.
+  virtual std::shared_ptr<const Standing> standing() const = 0;
+  /// Whether it is this text; in a time that does not depend on where they differ.
+  virtual bool is(std::string_view token) const = 0;
+};
+
+/// Whose live flow a cancel key belongs to.
+struct CancelOwner {
+  std::string target;
+  std::string agent;
 };
 
 class Services {
  public:
   virtual ~Services() = default;
 
-  /// Never null. Pending while the workload's first token is being read: a new flow waits for it, undecided.
+  /// What the workload has proven without a word of the flow. Never null. Pending while its first token is being read:
+  /// a new flow waits for it, undecided.
   virtual std::shared_ptr<const Standing> standing(const Origin& origin) = 0;
+  /// A token chooses among the Agents whose `workload` selects this flow's cgroup. Never null. It is verified
+  /// elsewhere: the flow gets a Changed whenever its standing is another one.
+  virtual std::shared_ptr<const ShownToken> show_token(const Origin& origin, std::string_view token) = 0;
+  /// The agent and token of a flow have become known.
+  virtual void identified(const Origin& origin) = 0;
 
   /// The process that called, with what has become known of it since; nothing: no more than `origin` has.
   virtual std::optional<model::Process> process_again(const Origin&) { return std::nullopt; }
@@ -94,9 +121,9 @@ class Services {
 
   /// Which live flow owns a backend key; found only by the same agent towards the same server.
   virtual void add_cancel_key(const Origin& origin, uint32_t pid, std::string_view key) = 0;
-  /// The Target of that flow.
-  virtual std::optional<std::string> target_of_cancel_key(const Origin& canceller, uint32_t pid,
-                                                          std::string_view key) = 0;
+  /// That flow. A canceller without an agent, who would have to show a token, may be any that its workload may be.
+  virtual std::optional<CancelOwner> owner_of_cancel_key(const Origin& canceller, uint32_t pid,
+                                                         std::string_view key) = 0;
 
   /// The protocol and target of a flow, once known, for `status` and `sessions list`.
   virtual void describe(model::FlowId flow, const model::SessionId& session, std::string_view target,

@@ -29,10 +29,18 @@ struct Sql {
   std::vector<Effect> effects;
 };
 
+/// One HTTP request. What upstream gets is what the agent sent; these are the words that policy judges.
+struct Http {
+  std::string method;  ///< as sent: methods have no two spellings
+  std::string host;    ///< lower case, "name:port"; empty: not said
+  std::string path;    ///< normalised (policy::normalise_path): percent-decoded, "/" first; "*" for OPTIONS *
+  std::string query;   ///< behind the `?`, as sent; it may hold secrets: never recorded as it is
+};
+
 /// Bytes of a protocol nobody decodes.
 struct Opaque {};
 
-using OperationBody = std::variant<Connect, Sql, Opaque>;
+using OperationBody = std::variant<Connect, Sql, Http, Opaque>;
 
 struct Operation {
   OperationId id = 0;
@@ -41,7 +49,7 @@ struct Operation {
   OperationBody body;
 };
 
-/// "connect", "sql", "opaque": the same word in policy, record and CLI.
+/// "connect", "sql", "http", "opaque": the same word in policy, record and CLI.
 std::string_view kind_of(const Operation& operation);
 
 }  // namespace sallyport::model

@@ -23,7 +23,7 @@ struct SessionOpened {
   Endpoint source;       ///< the agent's side
   Endpoint destination;  ///< where it wanted to go
   std::string target;    ///< empty: nothing listed
-  std::string protocol;  ///< "postgres", "opaque"
+  std::string protocol;  ///< "postgres", "http", "opaque"
   std::string node;      ///< host name
 };
 
@@ -31,7 +31,7 @@ struct SessionOpened {
 struct OperationDecided {
   OperationId id = 0;
   OperationId parent = 0;
-  std::string kind;                     ///< "connect", "sql"
+  std::string kind;                     ///< model::kind_of: "connect", "sql", "http"
   std::string statement;                ///< text with secrets, detected and masked literals replaced
   std::string shape;                    ///< text with every literal replaced: groups repeats
   std::vector<std::string> parameters;  ///< Bind values, masked likewise
@@ -42,6 +42,10 @@ struct OperationDecided {
   /// Decided as that operation of the same session was: what is empty here, `parameters` apart, is as in its
   /// entry. 0: all of it stands here.
   OperationId same_as = 0;
+  // Whose it is, where one connection carries several agents' operations; empty: the session's own.
+  std::string agent;
+  std::string issuer;  ///< of the token that said so
+  std::string subject;
 };
 
 /// Rows as the agent got them, after masking.

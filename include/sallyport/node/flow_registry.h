@@ -39,6 +39,7 @@ class FlowRegistry {
   Result<void> add(LiveFlow flow);
   /// What became known later. A flow that is gone is ignored.
   void describe(model::FlowId flow, model::SessionId session, std::string target, std::string protocol);
+  void identify(model::FlowId flow, const std::string& agent, const model::TokenIdentity& token, int64_t wall_ns);
   void remove(model::FlowId flow);
 
   size_t count() const;
@@ -46,12 +47,20 @@ class FlowRegistry {
   std::optional<unsigned> worker_of(model::FlowId flow) const;
   /// Copies, oldest first. An empty `agent`: all agents'.
   std::vector<LiveFlow> list(const std::string& agent = {}) const;
+  /// Those of one workload, with the worker of each.
+  std::vector<std::pair<model::FlowId, unsigned>> of_cgroup(uint64_t cgroup_id) const;
   size_t count_of(const std::string& agent) const;
+  /// When its last flow began, or became known to be its; 0: none did.
+  int64_t last_seen(const std::string& agent) const;
 
  private:
+  void count(const std::string& agent, int64_t wall_ns);
+  void uncount(const std::string& agent);
+
   mutable std::mutex mutex_;
   std::unordered_map<model::FlowId, LiveFlow> flows_;
   std::unordered_map<std::string, size_t> per_agent_;
+  std::unordered_map<std::string, int64_t> last_seen_;
   std::atomic<model::FlowId> next_id_{1};
 };
 

@@ -131,6 +131,9 @@ struct HostPattern {
   Place where;
 };
 
+/// Where an agent shows its token to a Target's flows. `file`: nowhere, the workload's own file tells.
+enum class TokenFrom : uint8_t { file, password, authorization, header };
+
 struct Target {
   std::string name;
   std::string protocol;  ///< "postgres"
@@ -144,6 +147,8 @@ struct Target {
   std::string verifier_file;    ///< SCRAM verifiers of roles; empty: none
   /// Default: scram-sha-256 with a credential or verifier, else none (the agent's own password passes through).
   AuthMethod auth_min = AuthMethod::none;
+  TokenFrom token_from = TokenFrom::file;
+  std::string token_header;               ///< of TokenFrom::header, lower case
   std::string catalogue_credential_file;  ///< "user:password" of the catalogue's side connection; empty: none
   std::vector<std::string> masks;         ///< names of Masks that apply to everybody
   uint32_t record_rows_max = 0;

@@ -19,7 +19,7 @@ struct ShownMask {
   std::string because;
 };
 
-/// {"decision":"allow|hold|deny","causes":["NAME"],"operation":{"kind":"sql"},
+/// {"decision":"allow|hold|deny","causes":["NAME"],"operation":{"kind":"sql"}, for HTTP also "method" and "path",
 ///  "effects":[{"class","object","access","columns":[…]}],"masks":[{"column","strategy","because"}],
 ///  "hint":"…"} and, where limits are in force, "limits":[{"rule","count","max","per_s","over","then"}].
 /// `columns` is ["*"] where all columns count. `masks` are `columns`, or all on columns that the operation

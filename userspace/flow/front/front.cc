@@ -12,8 +12,7 @@ namespace {
 
 class Front final : public Flow {
  public:
-  Front(const Origin& origin, Services& services, const Layers& layers)
-      : origin_(origin), life_(origin_, services), layers_(layers) {}
+  Front(const Origin& origin, Services& services, const Layers& layers) : life_(origin, services), layers_(layers) {}
 
   void start(const Now& now, Actions& actions) override {
     Turn turn{now, actions};
@@ -46,21 +45,21 @@ class Front final : public Flow {
   /// Its workload's first token is being read, or the SHA-256 that policy asks for is being made.
   bool must_wait(const Now& now) {
     const int64_t waited_ns = now.monotonic_ns - begin_waiting_ns_;
-    const bool by_token = waited_ns < limits::kTokenWaitMs * kNanosPerMilli &&
-                          life_.services().standing(origin_)->is == Standing::Is::pending;
+    const bool by_token = waited_ns < limits::kTokenWaitMs * kNanosPerMilli && life_.must_wait();
     return awaits_digest(waited_ns) || by_token;
   }
 
   bool awaits_digest(int64_t waited_ns) {
-    model::Process& process = origin_.principal.process;
-    if (!process.digesting || !life_.services().facts()->policy->asks_for_digest(origin_.principal.agent)) return false;
-    if (auto known = life_.services().process_again(origin_)) process = std::move(*known);
+    model::Process& process = life_.own().origin.principal.process;
+    if (!process.digesting || !life_.services().facts()->policy->asks_for_digest(life_.origin().principal.agent))
+      return false;
+    if (auto known = life_.services().process_again(life_.origin())) process = std::move(*known);
     return process.digesting && waited_ns < limits::kDigestWaitMs * kNanosPerMilli;
   }
 
   /// A token's arrival is told by a Changed, a digest's by nobody.
   int64_t next_look_ns(const Now& now) const {
-    if (origin_.principal.process.digesting) return now.monotonic_ns + limits::kDigestLookMs * kNanosPerMilli;
+    if (life_.origin().principal.process.digesting) return now.monotonic_ns + limits::kDigestLookMs * kNanosPerMilli;
     return begin_waiting_ns_ + limits::kTokenWaitMs * kNanosPerMilli;
   }
 
@@ -79,13 +78,16 @@ class Front final : public Flow {
   void begin(Turn& turn) {
     const Now& now = turn.now;
     Actions& actions = turn.actions;
-    origin_.principal.token = life_.services().standing(origin_)->token;
     life_.open_session(now, actions);
-    LiveOperation& connect = life_.open(model::Connect{origin_.destination}, 0, now);
-    life_.judge(connect, life_.decide(*connect.operation, now),
-                {.statement = "connect " + origin_.destination.to_string()}, now, actions);
+    const model::Endpoint& destination = life_.origin().destination;
+    LiveOperation& connect = life_.open(model::Connect{destination}, 0, now);
+    if (!life_.awaits_token())
+      life_.judge(connect, life_.decide(*connect.operation, now), {.statement = "connect " + destination.to_string()},
+                  now, actions);
     if (life_.match().target) {
       layer_ = make_layer(life_.match().target->protocol);
+      // Its deadlines run from now on, whether or not the agent ever says a word.
+      if (layer_) layer_->on_event(Tick{}, turn);
     } else {
       detect_deadline_ns_ = now.monotonic_ns + limits::kDetectTimeoutMs * kNanosPerMilli;
       actions.add(Wake{detect_deadline_ns_});
@@ -105,7 +107,7 @@ class Front final : public Flow {
         layer_ = make_layer("postgres");
         return layer_->on_event(Bytes{kAgentLeg, first_bytes_.readable()}, turn);
       case detect::Protocol::http: {
-        const Refusal refusal = render_refusal(*life_.find(0), origin_);
+        const Refusal refusal = render_refusal(*life_.find(0), life_.origin());
         const std::string body = fmt::format("{}\n{}\n{}\n", refusal.message, refusal.detail, refusal.hint);
         turn.actions.send(kAgentLeg) += fmt::format(
             "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
@@ -129,7 +131,6 @@ class Front final : public Flow {
     turn.actions.add(Finish{});
   }
 
-  Origin origin_;  ///< its token is filled in once it is known
   OperationLife life_;
   const Layers& layers_;
   std::unique_ptr<Layer> layer_;

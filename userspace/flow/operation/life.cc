@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "sallyport/base/limits.h"
@@ -19,23 +20,137 @@ std::vector<std::string> describe_masks(const model::Obligations& obligations) {
   return out;
 }
 
+policy::TokenFrom token_from(const policy::TargetMatch& match) {
+  if (!match.target) return policy::TokenFrom::file;
+  for (const policy::Target* other : match.others)
+    if (match.target->token_from == policy::TokenFrom::file) return other->token_from;
+  return match.target->token_from;
+}
+
+std::shared_ptr<const Standing> make_standing(Standing::Is is, std::string agent, std::string why,
+                                              std::string hint = {}) {
+  return std::make_shared<Standing>(
+      Standing{.is = is, .agent = std::move(agent), .why = std::move(why), .hint = std::move(hint)});
+}
+
+std::shared_ptr<const Standing> nothing_shown(policy::TokenFrom from) {
+  const std::string where = from == policy::TokenFrom::password ? "as its password" : "in its request";
+  return make_standing(Standing::Is::refused, "", fmt::format("it shows no token {}", where),
+                       "the Target's `token` says where an agent shows it");
+}
+
+/// What stands for a token without being one.
+class FixedStanding final : public ShownToken {
+ public:
+  explicit FixedStanding(std::shared_ptr<const Standing> standing) : standing_(std::move(standing)) {}
+  std::shared_ptr<const Standing> standing() const override { return standing_; }
+  bool is(std::string_view) const override { return false; }
+
+ private:
+  const std::shared_ptr<const Standing> standing_;
+};
+
 }  // namespace
+
+bool OperationLife::must_wait() const {
+  if (services_.standing(own_.origin)->is != Standing::Is::pending) return false;
+  const auto facts = services_.facts();
+  return flow::token_from(facts->policy->match_target(own_.origin.destination, facts->hosts)) ==
+         policy::TokenFrom::file;
+}
 
 void OperationLife::open_session(const Now& now, Actions& actions) {
   facts_ = services_.facts();
-  standing_ = services_.standing(origin_);
   session_ = services_.make_session_id(now);
   find_target();
-  record_opened(now, actions);
+  read_standing(own_);
+  record_opened(own_.origin.principal, now, actions);
 }
 
-void OperationLife::record_opened(const Now& now, Actions& actions) {
+policy::TokenFrom OperationLife::token_from() const { return flow::token_from(match_); }
+
+/// True when it is another one.
+bool OperationLife::read_standing(Caller& caller) {
+  const auto before = caller.standing;
+  if (caller.shown) {
+    caller.standing = caller.shown->standing();
+  } else {
+    caller.standing = services_.standing(caller.origin);
+    const bool asked = caller.standing->is == Standing::Is::proven ? !caller.standing->token.issuer.empty()
+                                                                   : caller.standing->is != Standing::Is::lost;
+    awaits_token_ = asked && token_from() != policy::TokenFrom::file;
+    if (awaits_token_) caller.standing = nothing_shown(token_from());
+  }
+  if (caller.standing->is == Standing::Is::proven) identify(caller);
+  return before != caller.standing;
+}
+
+/// An agent, once known, never becomes another one: the flow is refused then.
+void OperationLife::identify(Caller& caller) {
+  model::Principal& principal = caller.origin.principal;
+  const bool known = !principal.agent.empty() || caller.standing->agent.empty();
+  if (known && principal.token == caller.standing->token) return;
+  if (!known) principal.agent = caller.standing->agent;
+  if (principal.agent == caller.standing->agent || caller.standing->agent.empty())
+    principal.token = caller.standing->token;
+  if (&caller == &own_) services_.identified(caller.origin);
+}
+
+void OperationLife::show_own_token(std::string_view token) {
+  own_.shown = services_.show_token(own_.origin, token);
+  awaits_token_ = false;
+  read_standing(own_);
+}
+
+Caller& OperationLife::show_token(std::string_view token, const Now& now) {
+  const auto known = std::ranges::find_if(callers_, [&](const auto& each) { return each->shown->is(token); });
+  if (known != callers_.end()) {
+    std::rotate(known, known + 1, callers_.end());
+    return *callers_.back();
+  }
+  if (callers_.size() >= limits::kShownTokensPerFlowMax) {
+    const auto idle = std::ranges::find_if(callers_, [&](const auto& each) {
+      return std::none_of(live_.begin(), live_.end(), [&](auto& live) { return live.second.caller == each.get(); });
+    });
+    if (idle == callers_.end()) {
+      if (!one_too_many_) one_too_many_ = std::make_unique<Caller>(own_.origin, services_);
+      one_too_many_->shown = std::make_shared<FixedStanding>(
+          make_standing(Standing::Is::refused, "", "too many callers are at work on one connection"));
+      read_standing(*one_too_many_);
+      return *one_too_many_;
+    }
+    (*idle)->limits.give_back_all(now);
+    callers_.erase(idle);
+  }
+  Caller& caller = *callers_.emplace_back(std::make_unique<Caller>(own_.origin, services_));
+  caller.shown = services_.show_token(caller.origin, token);
+  read_standing(caller);
+  return caller;
+}
+
+void OperationLife::act_as(const std::string& agent) {
+  own_.shown = std::make_shared<FixedStanding>(make_standing(Standing::Is::proven, agent, ""));
+  awaits_token_ = false;
+  read_standing(own_);
+}
+
+void OperationLife::judge_connect(Caller& caller, const Now& now, Actions& actions) {
+  LiveOperation* connect = find(0);
+  if (!connect) return;
+  connect->caller = &caller;
+  services_.identified(caller.origin);
+  record_opened(caller.origin.principal, now, actions);
+  judge(*connect, decide(*connect->operation, now, caller),
+        {.statement = "connect " + own_.origin.destination.to_string()}, now, actions);
+}
+
+void OperationLife::record_opened(const model::Principal& principal, const Now& now, Actions& actions) {
   const std::string protocol = match_.target ? match_.target->protocol : "opaque";
-  services_.describe(origin_.id, session_, target_name_, protocol);
-  append(model::SessionOpened{.flow = origin_.id,
-                              .principal = origin_.principal,
-                              .source = origin_.source,
-                              .destination = origin_.destination,
+  services_.describe(own_.origin.id, session_, target_name_, protocol);
+  append(model::SessionOpened{.flow = own_.origin.id,
+                              .principal = principal,
+                              .source = own_.origin.source,
+                              .destination = own_.origin.destination,
                               .target = target_name_,
                               .protocol = protocol,
                               .node = services_.node_name()},
@@ -43,7 +158,7 @@ void OperationLife::record_opened(const Now& now, Actions& actions) {
 }
 
 void OperationLife::find_target() {
-  match_ = facts_->policy->match_target(origin_.destination, facts_->hosts, selector_);
+  match_ = facts_->policy->match_target(own_.origin.destination, facts_->hosts, selector_);
   if (target_name_.empty())
     target_name_ = target() ? target()->name : "";
   else if (target() && target()->name != target_name_)
@@ -56,14 +171,15 @@ void OperationLife::choose_target(policy::TargetSelector selector, const Now& no
   find_target();
   if (!target()) return;
   if (LiveOperation* connect = find(0)) connect->operation = make_operation(connect->operation->body);
-  record_opened(now, actions);
+  read_standing(own_);
+  record_opened(own_.origin.principal, now, actions);
 }
 
 model::Cause OperationLife::no_target() const {
   if (!match_.others.empty())
     return {.rule = "ambiguous target",
             .text = fmt::format("{} is listed by the targets {}, and nothing said here fits just one of them",
-                                origin_.destination.to_string(), match_.names())};
+                                own_.origin.destination.to_string(), match_.names())};
   if (moved_) return {.rule = "no target", .text = "the destination is another target's now: connect again"};
   return {.rule = "no target", .text = "no target in policy lists this destination any more"};
 }
@@ -71,7 +187,10 @@ model::Cause OperationLife::no_target() const {
 void OperationLife::close_session(std::string reason, const Now& now, Actions& actions) {
   if (closed_ || session_.empty()) return;
   closed_ = true;
-  limits_.give_back_all(now);
+  own_.limits.give_back_all(now);
+  for (const auto& caller : callers_) caller->limits.give_back_all(now);
+  // Nobody has said who is calling: the record tells that this is why nothing came of it.
+  if (LiveOperation* connect = find(0); connect && !connect->decision) judge_connect(own_, now, actions);
   while (!live_.empty()) {
     LiveOperation& open = live_.begin()->second;
     if (open.stage == Stage::released && open.result.error.empty()) open.result.error = reason;
@@ -80,50 +199,71 @@ void OperationLife::close_session(std::string reason, const Now& now, Actions& a
   append(model::SessionClosed{std::move(reason), bytes_to_agent_, bytes_to_target_}, now, actions);
 }
 
+void OperationLife::give_back_leases(const Now& now, Actions& actions) {
+  own_.limits.give_back_old(now, actions);
+  for (const auto& caller : callers_) caller->limits.give_back_old(now, actions);
+}
+
 LiveOperation& OperationLife::open(std::shared_ptr<const model::Operation> operation, model::OperationId parent,
-                                   const Now& now) {
+                                   const Now& now, Caller* caller) {
   const model::OperationId id = next_id_++;
   LiveOperation& live = live_.emplace(id);
   live.id = live.result.id = id;
   live.parent = parent;
+  live.caller = caller ? caller : &own_;
   live.operation = std::move(operation);
   live.opened_monotonic_ns = now.monotonic_ns;
   return live;
 }
 
-model::Decision OperationLife::decide(const model::Operation& operation, const Now& now) const {
+model::Decision OperationLife::decide(const model::Operation& operation, const Now& now, const Caller& caller) const {
   if (!record_trouble_.empty())
     return {.causes = {
                 {.rule = "record", .text = fmt::format("the session record cannot be written: {}", record_trouble_)}}};
-  if (auto refused = refuse_caller(now)) return std::move(*refused);
-  model::Decision out = decide_by_policy(operation, now);
-  out.expires_wall_ns = no_later_than_standing(out.expires_wall_ns);
+  if (auto refused = refuse_caller(caller, now)) return std::move(*refused);
+  model::Decision out = decide_by_policy(operation, now, caller);
+  out.expires_wall_ns = no_later_than_standing(out.expires_wall_ns, caller);
   return out;
 }
 
 /// Who has not proven to be the agent may nothing, whatever policy allows the agent.
-std::optional<model::Decision> OperationLife::refuse_caller(const Now& now) const {
-  const bool ended = standing_->until_wall_ns != 0 && now.wall_ns >= standing_->until_wall_ns;
-  if (standing_->is == Standing::Is::proven && !ended) return std::nullopt;
-  model::Decision out;
-  out.causes.push_back(
-      {.rule = std::string(kTokenMismatch),
-       .text = ended ? fmt::format("its token expired at {}", format_time(standing_->until_wall_ns)) : standing_->why});
-  out.hint = ended ? "whoever renews the token has not done so" : standing_->hint;
-  return out;
+std::optional<model::Decision> OperationLife::refuse_caller(const Caller& caller, const Now& now) {
+  using Is = Standing::Is;
+  const Standing& standing = *caller.standing;
+  const std::string& agent = caller.origin.principal.agent;
+  const auto refuse = [](std::string_view rule, std::string text, std::string hint) {
+    model::Decision out;
+    out.causes.push_back({.rule = std::string(rule), .text = std::move(text)});
+    out.hint = std::move(hint);
+    return out;
+  };
+  if (standing.is != Is::proven)
+    return refuse(standing.is == Is::lost ? kWorkloadLost : kTokenMismatch, standing.why, standing.hint);
+  if (!standing.agent.empty() && standing.agent != agent) {
+    if (standing.token.issuer.empty())
+      return refuse(kWorkloadLost, fmt::format("its workload is agent {}'s now", standing.agent), "connect again");
+    return refuse(kTokenMismatch, fmt::format("its token proves it to be agent {} now", standing.agent),
+                  "connect again");
+  }
+  if (standing.until_wall_ns != 0 && now.wall_ns >= standing.until_wall_ns)
+    return refuse(kTokenMismatch, fmt::format("its token expired at {}", format_time(standing.until_wall_ns)),
+                  "whoever renews the token has not done so");
+  return std::nullopt;
 }
 
-model::Decision OperationLife::decide_by_policy(const model::Operation& operation, const Now& now) const {
+model::Decision OperationLife::decide_by_policy(const model::Operation& operation, const Now& now,
+                                                const Caller& caller) const {
+  const model::Principal& principal = caller.origin.principal;
   if (match_.others.empty() || !std::holds_alternative<model::Connect>(operation.body))
-    return facts_->policy->decide(origin_.principal, operation, now.wall_ns);
+    return facts_->policy->decide(principal, operation, now.wall_ns);
   // Which Target it is will be said inside: the connection is allowed if it may be for one of them.
   model::Operation on_one = operation;
   on_one.target = match_.target->name;
-  model::Decision decision = facts_->policy->decide(origin_.principal, on_one, now.wall_ns);
+  model::Decision decision = facts_->policy->decide(principal, on_one, now.wall_ns);
   for (const policy::Target* other : match_.others) {
     if (decision.outcome != model::Outcome::deny) break;
     on_one.target = other->name;
-    model::Decision next = facts_->policy->decide(origin_.principal, on_one, now.wall_ns);
+    model::Decision next = facts_->policy->decide(principal, on_one, now.wall_ns);
     next.causes.insert(next.causes.begin(), decision.causes.begin(), decision.causes.end());
     decision = std::move(next);
   }
@@ -165,6 +305,11 @@ void OperationLife::record_decision(const LiveOperation& live, bool changed, Rec
   entry.parameters = std::move(text.parameters);
   entry.outcome = live.decision->outcome;
   entry.same_as = text.same_as;
+  if (live.caller != &own_ && live.caller->standing->is == Standing::Is::proven) {
+    entry.agent = live.caller->origin.principal.agent;
+    entry.issuer = live.caller->standing->token.issuer;
+    entry.subject = live.caller->standing->token.subject;
+  }
   if (text.same_as == 0)
     if (const auto* sql = std::get_if<model::Sql>(&live.operation->body)) entry.effects = sql->effects;
   if (text.same_as != 0 && !changed) return;
@@ -178,7 +323,7 @@ void OperationLife::answer(LiveOperation& live, bool approved, const std::string
   refresh();
   live.hold_deadline_ns = 0;
   // What was true when it was held may not be any more: an approval never outlives its rule.
-  const model::Decision again = decide(*live.operation, now);
+  const model::Decision again = decide(*live.operation, now, *live.caller);
   const bool allowed = approved && again.outcome != model::Outcome::deny;
   // Masks and limits of today, not of when it was asked.
   model::Decision& decision = live.own_decision();
@@ -202,8 +347,9 @@ void OperationLife::answer(LiveOperation& live, bool approved, const std::string
 }
 
 void OperationLife::admit(LiveOperation& live, const Now& now, Actions& actions) {
-  if (live.statements == 0 || limits_.empty()) return;
-  auto used_up = limits_.admit(live.statements, live.holds_lifted, now, actions);
+  LimitLeases& limits = live.caller->limits;
+  if (live.statements == 0 || limits.empty()) return;
+  auto used_up = limits.admit(live.statements, live.holds_lifted, now, actions);
   if (!used_up) return;
   const model::Outcome then = used_up->limit->then;
   refuse_by_limit(live, std::move(*used_up));
@@ -226,18 +372,21 @@ void OperationLife::end(LiveOperation& live, const Now& now, Actions& actions) {
 
 bool OperationLife::refresh() {
   std::shared_ptr<const Facts> latest = services_.facts();
-  const auto before = std::exchange(standing_, services_.standing(origin_));
-  if (latest->epoch == facts_->epoch) return before != standing_;
-  facts_ = std::move(latest);
-  find_target();
-  return true;
+  bool moved = latest->epoch != facts_->epoch;
+  if (moved) {
+    facts_ = std::move(latest);
+    find_target();
+  }
+  moved |= read_standing(own_);
+  for (const auto& caller : callers_) moved |= read_standing(*caller);
+  return moved;
 }
 
 std::vector<LiveOperation*> OperationLife::no_longer_allowed(const Now& now) {
   std::vector<LiveOperation*> out;
   for (auto& [id, live] : live_) {
     if (live.stage != Stage::released) continue;
-    model::Decision again = decide(*live.operation, now);
+    model::Decision again = decide(*live.operation, now, *live.caller);
     if (again.outcome == model::Outcome::allow) continue;
     live.decision = std::make_shared<model::Decision>(std::move(again));
     out.push_back(&live);

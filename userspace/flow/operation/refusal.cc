@@ -19,7 +19,8 @@ std::string describe(const model::Cause& cause, bool with_text) {
 
 Refusal render_refusal(const LiveOperation& live, const Origin& origin) {
   Refusal out;
-  const std::string agent = origin.principal.agent.empty() ? "nobody" : origin.principal.agent;
+  const model::Principal& principal = live.caller ? live.caller->origin.principal : origin.principal;
+  const std::string agent = principal.agent.empty() ? "nobody" : principal.agent;
   const model::Decision& decision = *live.decision;
   // What happened last to a held operation explains its end best; else the first cause does.
   const bool held = !decision.causes.empty() && decision.causes.back().rule == "hold";
@@ -32,8 +33,8 @@ Refusal render_refusal(const LiveOperation& live, const Origin& origin) {
     if (!out.detail.empty()) out.detail += "; ";
     out.detail += describe(cause, &cause != &main);
   }
-  if (!origin.principal.workload.empty())
-    out.detail += fmt::format("{}principal: {}", out.detail.empty() ? "" : "; ", model::describe(origin.principal));
+  if (!principal.workload.empty())
+    out.detail += fmt::format("{}principal: {}", out.detail.empty() ? "" : "; ", model::describe(principal));
   out.hint = decision.hint;
   return out;
 }

@@ -23,6 +23,8 @@ void Login::on_event(const Event& event, Turn& turn) {
         return violation("more bytes than a login has use for", turn);
       if (state_ == State::startup)
         read_startup(turn);
+      else if (state_ == State::showing_token)
+        read_token(turn);
       else if (state_ == State::proving_agent)
         read_proof(turn);
       else if (state_ == State::authenticating)
@@ -89,6 +91,10 @@ void Login::on_tick(Turn& turn) {
     return after_judgement(turn);
   }
   if (state_ == State::cancelling) return;
+  if (state_ == State::showing_token && !connection_.life.awaits_token()) {
+    after_token(turn);
+    if (connection_.over) return;
+  }
   if (turn.now.monotonic_ns < deadline_ns_) return turn.actions.add(Wake{deadline_ns_});
   if (startup_)
     refuse("08006", "the login took longer than it may", "", turn);
@@ -103,6 +109,8 @@ void Login::on_changed(Turn& turn) {
   for (LiveOperation* live : life.no_longer_allowed(turn.now)) live->stage = Stage::refused;
   LiveOperation* connect = life.find(0);
   if (connect && (!life.match().target || (startup_ && !life.target()))) refuse_for_want_of_target(*connect);
+  if (state_ == State::showing_token && connect && connect->stage == Stage::opened && !life.awaits_token())
+    return after_token(turn);
   if (!cancel_raw_.empty() && connect && connect->stage == Stage::refused)
     return end_normally(connection_, "cancel request refused by policy", turn);
   if (startup_ && !refuse_if_denied(connect, turn)) refuse_if_denied(life.find(startup_operation_), turn);

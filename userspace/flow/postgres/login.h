@@ -27,6 +27,7 @@ class Login {
   enum class State : uint8_t {
     startup,         ///< SSLRequest, GSSENCRequest, CancelRequest or StartupMessage
     securing_agent,  ///< TLS handshake with the agent
+    showing_token,   ///< the agent is asked for its token as a password, or that is being verified
     held,            ///< the connection or its StartupMessage waits for a human
     proving_agent,   ///< SCRAM with the agent, by the role's verifier
     dialling,
@@ -43,7 +44,12 @@ class Login {
   void on_ssl_request(const postgres::SslRequest& request, Turn& turn);
   void on_cancel_request(const postgres::CancelRequest& request, Turn& turn);
   void on_startup(const postgres::StartupMessage& startup, Turn& turn);
+  void ask_token(Turn& turn);
+  void read_token(Turn& turn);
+  void after_token(Turn& turn);
+  void judge_startup(Turn& turn);
   void after_judgement(Turn& turn);
+  bool refuse_wrong_tls(Turn& turn);
   void start_direct_tls(Turn& turn);
   void secure_agent(std::string alpn, std::string unread, Turn& turn);
   bool takes_no_tls() const;
@@ -91,6 +97,7 @@ class Login {
   policy::AuthMethod passed_method_ = policy::AuthMethod::none;  ///< what the server asked the agent for
   bool password_expected_ = false;  ///< a passed-through request waits for the agent's answer
   int64_t deadline_ns_ = 0;
+  int64_t token_deadline_ns_ = 0;  ///< for the shown token to be verified
 };
 
 }  // namespace sallyport::flow

@@ -5,6 +5,7 @@
 
 #include "flow/postgres/login.h"
 #include "flow/postgres/startup_operation.h"
+#include "sallyport/base/limits.h"
 #include "sallyport/base/log.h"
 
 namespace sallyport::flow {
@@ -94,9 +95,14 @@ void Login::on_cancel_request(const postgres::CancelRequest& request, Turn& turn
   cancel_raw_ = std::string(request.raw);
   OperationLife& life = connection_.life;
   const LiveOperation* connect = life.find(0);
-  const auto target = life.services().target_of_cancel_key(life.origin(), request.pid, request.key);
-  if (target) life.choose_target({.name = *target}, turn.now, turn.actions);
-  const bool known = connect && connect->stage == Stage::released && target && life.target();
+  const auto owner = life.services().owner_of_cancel_key(life.origin(), request.pid, request.key);
+  if (owner) life.choose_target({.name = owner->target}, turn.now, turn.actions);
+  if (owner && connect && life.awaits_token()) {
+    // There is no place for a token in a CancelRequest. Its secret is one that only the owner was told.
+    life.act_as(owner->agent);
+    life.judge_connect(life.own(), turn.now, turn.actions);
+  }
+  const bool known = connect && connect->stage == Stage::released && owner && life.target();
   connection_.from_agent.clear();
   // The server never answers a CancelRequest, so a refusal is silent as well (PG protocol: Canceling
   // Requests in Progress).
@@ -118,19 +124,75 @@ void Login::on_startup(const postgres::StartupMessage& startup, Turn& turn) {
   life.choose_target({.database = connection_.database, .user = connection_.user}, turn.now, turn.actions);
   if (refuse_if_denied(life.find(0), turn)) return;
   if (connection_.user.empty()) return refuse("28000", "no PostgreSQL user name specified in startup packet", "", turn);
+  if (life.target()) {
+    if (life.awaits_token()) return ask_token(turn);
+    if (life.find(0)->stage == Stage::opened) life.judge_connect(life.own(), turn.now, turn.actions);
+  }
+  judge_startup(turn);
+}
+
+/// A token is sent as it is: over TLS if the agent asked for it, else within its own network namespace.
+void Login::ask_token(Turn& turn) {
+  if (refuse_wrong_tls(turn)) return;
+  postgres::append_authentication_cleartext(turn.actions.send(kAgentLeg));
+  state_ = State::showing_token;
+  read_token(turn);
+}
+
+void Login::read_token(Turn& turn) {
+  OperationLife& life = connection_.life;
+  if (!life.awaits_token()) return;  // shown already, and being verified
+  auto next = postgres::FrameReader(postgres::Side::agent).next(connection_.from_agent.readable());
+  if (std::holds_alternative<postgres::NeedMore>(next)) return;
+  const auto* frame = std::get_if<postgres::Frame>(&next);
+  if (frame && frame->type == postgres::frontend::kTerminate)
+    return end_normally(connection_, "agent left without showing a token", turn);
+  if (!frame || frame->type != postgres::frontend::kPassword)
+    return violation("another message where a password was due", turn);
+  std::string_view token = frame->body;
+  if (!token.empty() && token.back() == '\0') token.remove_suffix(1);
+  life.show_own_token(token);
+  connection_.from_agent.consume(frame->raw.size());
+  token_deadline_ns_ = turn.now.monotonic_ns + limits::kTokenWaitMs * kNanosPerMilli;
+  turn.actions.add(Wake{token_deadline_ns_});
+  after_token(turn);
+}
+
+/// Whose token it is may be known by now; too late is not proven.
+void Login::after_token(Turn& turn) {
+  OperationLife& life = connection_.life;
+  const bool pending = life.own().standing->is == Standing::Is::pending;
+  if (pending && turn.now.monotonic_ns < token_deadline_ns_) return;
+  life.judge_connect(life.own(), turn.now, turn.actions);
+  if (refuse_if_denied(life.find(0), turn)) return;
+  state_ = State::startup;
+  judge_startup(turn);
+}
+
+/// Operation zero is judged.
+void Login::judge_startup(Turn& turn) {
+  OperationLife& life = connection_.life;
+  const postgres::StartupMessage& startup = *startup_;
+  if (refuse_if_denied(life.find(0), turn)) return;
   LiveOperation& live = life.open(startup_operation(startup), 0, turn.now);
   startup_operation_ = live.id;
   model::Decision decision = life.target() ? life.decide(*live.operation, turn.now) : model::Decision{};
   if (!life.target()) decision.causes = {life.no_target()};
   life.judge(live, std::move(decision), {.statement = describe_startup(startup)}, turn.now, turn.actions);
   if (refuse_if_denied(&live, turn)) return;
-  if (life.target()->agent_tls == policy::AgentTls::require && !agent_secured_)
-    return refuse("28000", fmt::format("target {} requires TLS from its agents", life.target()->name),
-                  "connect with sslmode=require", turn);
-  if (life.target()->agent_tls == policy::AgentTls::off && agent_secured_)
-    return refuse("28000", fmt::format("target {} takes no TLS from its agents", life.target()->name),
-                  "connect with sslmode=disable", turn);
+  if (refuse_wrong_tls(turn)) return;
   after_judgement(turn);
+}
+
+bool Login::refuse_wrong_tls(Turn& turn) {
+  const policy::Target& target = *connection_.life.target();
+  if (target.agent_tls == policy::AgentTls::require && !agent_secured_)
+    refuse("28000", fmt::format("target {} requires TLS from its agents", target.name), "connect with sslmode=require",
+           turn);
+  else if (target.agent_tls == policy::AgentTls::off && agent_secured_)
+    refuse("28000", fmt::format("target {} takes no TLS from its agents", target.name), "connect with sslmode=disable",
+           turn);
+  return connection_.over;
 }
 
 void Login::after_judgement(Turn& turn) {
@@ -155,7 +217,7 @@ bool Login::refuse_if_denied(const LiveOperation* live, Turn& turn) {
   const Refusal refusal = render_refusal(*live, connection_.life.origin());
   end_with_error(connection_,
                  {.severity = "FATAL",
-                  .sqlstate = "42501",
+                  .sqlstate = state_ == State::showing_token ? "28P01" : "42501",
                   .message = refusal.message,
                   .detail = refusal.detail,
                   .hint = refusal.hint},
