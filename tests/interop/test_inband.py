@@ -26,8 +26,8 @@ def agent(name, cgroup, **token):
                     token={"issuer": "corp", "subject": name, **token})
 
 
-def policy(*more, rival_subject="rival", pool="/pool"):
-    """bot and rival in one cgroup, each with a table of its own; `third` is elsewhere."""
+def policy(rival_subject="rival", pool="/pool", plain="/plain"):
+    """bot and rival in one cgroup, each with a table of its own; `third` is elsewhere; `plain` is asked for no token."""
     credential = {"file": str(CREDENTIAL)}
     return [document("Issuer", "corp", url=provider.url, audience="sallyport", ca=str(provider.ca), skew=f"{SKEW_S}s"),
             agent("bot", pool, file=str(machine.work / "token-bot")),
@@ -35,10 +35,12 @@ def policy(*more, rival_subject="rival", pool="/pool"):
             agent("third", "/elsewhere"),
             target_document(hosts='"127.0.0.1:5432"', credential=credential, token={"from": "password"}),
             target_document("files", hosts='"[::1]:5432"', credential=credential),
-            *(entitlement_document(name, target, allow=[{"sql": {"tables": [table]}}]).replace(
-                f"name: {name}", f"name: {name}-{target}", 1)
-              for name, table in (("bot", "shop.notes"), ("rival", "shop.numbers"), ("third", "shop.*"))
-              for target in ("db", "files")), *more]
+            document("Agent", "plain", workload=[{"cgroup": plain}], minLevel="guarded", loopback="divert"),
+            *(document("Entitlement", f"{name}-{target}", agent=name, target=target,
+                       allow=[{"sql": {"tables": [table]}}])
+              for name, table in (("bot", "shop.notes"), ("rival", "shop.numbers"), ("third", "shop.*"),
+                                  ("plain", "shop.*"))
+              for target in ("db", "files"))]
 
 
 def setUpModule():
@@ -53,11 +55,11 @@ def setUpModule():
     provider = Issuer(machine.work / "issuer", 8446)
     unittest.addModuleCleanup(provider.close)
     root = harness.cgroup2_root()
-    for name in ("pool", "elsewhere"):
+    for name in ("pool", "elsewhere", "plain", "outside"):
         (root / name).mkdir()
     machine.write_policy(*policy())
     machine.start_daemon()
-    for name in ("pool", "elsewhere"):
+    for name in ("pool", "elsewhere", "plain"):
         wait_until(f"/{name} is enrolled", lambda: f"cgroup /{name} is enrolled" in machine.daemon_log())
 
 
@@ -110,9 +112,11 @@ class Inband(Told):
         as_rival = self.open_session(rival, "SELECT * FROM shop.numbers LIMIT 1")
         self.assertEqual(psql(rival).stdout, "1000\n")
         refused = psql(bot)
-        self.assertIn("refused by policy for agent bot: select on shop.numbers", refused.stderr)
-        live = {flow["agent"] for flow in json.loads(machine.sallyport("-o", "json", "flows").stdout)}
-        self.assertEqual(live, {"bot", "rival"})
+        self.assertIn("refused by policy for agent bot: no rule of Entitlement bot-db allows select shop.numbers", refused.stderr)
+        live = sorted(each["agent"] for each in sessions() if each["state"] == "live")
+        self.assertEqual(live, ["bot", "rival"])
+        counted = {each["name"]: each["flows"] for each in json.loads(machine.sallyport("-o", "json", "agents").stdout)}
+        self.assertEqual((counted["bot"], counted["rival"]), (1, 1))
         named = {session["principal"].split(", psql")[0].split(", python")[0] for session in sessions()}
         self.assertIn("bot (cgroup:/pool, corp/bot", named)
         self.assertIn("rival (cgroup:/pool, corp/rival", named)
@@ -129,8 +133,7 @@ class Inband(Told):
         done = psql(third)
         self.assertEqual(done.returncode, 2)
         self.assertIn("its subject is `third`", done.stderr)
-        session = sessions()[0]
-        self.assertEqual((session["agent"], session["denied"]), ("", 1))
+        session = next(each for each in sessions() if each["denied"] == 1 and each["agent"] == "")
         self.assertIn("token-mismatch", machine.sallyport("sessions", "show", session["id"]).stdout)
         wait_until("it is raised", lambda: machine.daemon_log().count(
             "token-mismatch: agents bot and rival, workload cgroup:/pool") > before)
@@ -160,8 +163,8 @@ class Inband(Told):
         process = self.open_session(provider.token("rival"), "SELECT 1 FROM shop.numbers LIMIT 1")
         try:
             machine.set_policy(*policy(pool="/another"))
-            self.assertIn("no Agent selects it any more", process.stdout.readline())
-            self.assertIn("workload", machine.sallyport("sessions", "show", sessions()[0]["id"]).stdout)
+            # Whichever is seen first: that the token fits no more, or that the cgroup is nobody's.
+            self.assertRegex(process.stdout.readline(), "Agent `rival` selects /another|no Agent selects it any more")
         finally:
             machine.set_policy(*policy())
             wait_until("it is theirs again", lambda: psql(provider.token("rival")).stdout == "1000\n")
@@ -188,6 +191,48 @@ class Inband(Told):
             self.assertEqual(psql(third, cgroup="elsewhere").stdout, "1000\n")
         attack.wait(120)
         self.assertEqual(psql(provider.token("rival")).stdout, "1000\n")
+
+
+class WithoutToken(Told):
+    """An agent that only its cgroup proves."""
+
+    def start(self):
+        return self.open_session(None, "SELECT 1 FROM shop.numbers LIMIT 1", "plain")
+
+    def closed_because(self, said):
+        wait_until("the record says why", lambda: any(
+            said in each.get("close_reason", "") for each in sessions() if each["agent"] == "plain"))
+
+    def test_that_stops_selecting_its_workload_ends_its_session(self):
+        process = self.start()
+        try:
+            machine.set_policy(*policy(plain="/another"))
+            self.assertIn("no Agent selects it any more", process.stdout.readline())
+            self.closed_because("no Agent selects it any more")
+        finally:
+            machine.set_policy(*policy())
+            wait_until("it is its again", lambda: psql(cgroup="plain").stdout == "1000\n")
+
+    def test_whose_workload_becomes_anothers_ends_its_session(self):
+        process = self.start()
+        other = document("Agent", "other", workload=[{"cgroup": "/plain"}], minLevel="guarded", loopback="divert")
+        try:
+            machine.set_policy(*policy(plain="/another"), other)
+            self.assertIn("its workload is agent other's now", process.stdout.readline())
+        finally:
+            machine.set_policy(*policy())
+            wait_until("it is its again", lambda: psql(cgroup="plain").stdout == "1000\n")
+
+    def test_whose_cgroup_goes_ends_the_session_that_a_process_took_along(self):
+        process = self.start()
+        (root / "outside" / "cgroup.procs").write_text(str(process.pid))
+        self.assertIsNone(process.poll())
+        (root / "plain").rmdir()
+        try:
+            self.assertIn("its cgroup has gone", process.stdout.readline())
+        finally:
+            (root / "plain").mkdir()
+            wait_until("it is its again", lambda: psql(cgroup="plain").stdout == "1000\n")
 
 
 class Files(Told):

@@ -126,6 +126,7 @@ bool ShownTokens::enqueue(const Shared& entry) {
   if (fresh) queue = {.checks = limits::kShownTokenChecksBurst, .since_ms = now_ms()};
   if (queue.waiting.size() >= limits::kShownTokensQueuedMax) return false;
   entry->queued = true;
+  if (queue.waiting.empty()) turns_.push_back(entry->cgroup_id);
   queue.waiting.push_back(entry);
   wake_.notify_one();
   return true;
@@ -198,7 +199,9 @@ void ShownTokens::run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     int64_t rest_ms = 60'000;
-    const Shared entry = take_next(now_ms(), rest_ms);
+    const int64_t now = now_ms();
+    const Shared entry = take_next(now, rest_ms);
+    sweep(now);
     if (!entry) {
       wake_.wait_for(lock, std::chrono::milliseconds(rest_ms));
       continue;
@@ -215,40 +218,49 @@ void ShownTokens::run() {
   }
 }
 
-/// The workload next in turn that has something waiting and checks left. Under mutex_.
+/// Of the workload next in turn that has checks left. Under mutex_.
 ShownTokens::Shared ShownTokens::take_next(int64_t now, int64_t& rest_ms) {
   if (!again_.empty()) {
     Shared out = std::move(again_.front());
     again_.pop_front();
     return out;
   }
-  const size_t count = queues_.size();
-  auto it = queues_.upper_bound(last_served_);
-  for (size_t i = 0; i < count; ++i) {
-    if (it == queues_.end()) it = queues_.begin();
-    const auto each = it++;
-    Queue& queue = each->second;
-    const int64_t earned = (now - queue.since_ms) * limits::kShownTokenChecksPerS / 1'000;
-    if (earned > 0) {
-      queue.checks = std::min(queue.checks + earned, limits::kShownTokenChecksBurst);
-      queue.since_ms = now;
+  for (size_t count = turns_.size(); count > 0; --count) {
+    const uint64_t cgroup_id = turns_.front();
+    turns_.pop_front();
+    Queue& queue = queues_.at(cgroup_id);
+    earn(queue, now);
+    Shared out;
+    if (queue.checks > 0) {
+      --queue.checks;
+      out = std::move(queue.waiting.front());
+      queue.waiting.pop_front();
     }
-    if (queue.waiting.empty()) {
-      // Nothing is known of it that a fresh one would not know.
-      if (queue.checks == limits::kShownTokenChecksBurst && queue.unsaid == 0) queues_.erase(each);
-      continue;
-    }
-    if (queue.checks == 0) {
-      rest_ms = std::min<int64_t>(rest_ms, 1'000 / limits::kShownTokenChecksPerS);
-      continue;
-    }
-    --queue.checks;
-    last_served_ = each->first;
-    Shared out = std::move(queue.waiting.front());
-    queue.waiting.pop_front();
-    return out;
+    if (!queue.waiting.empty()) turns_.push_back(cgroup_id);
+    if (out) return out;
+    rest_ms = 1'000 / limits::kShownTokenChecksPerS;
   }
   return nullptr;
+}
+
+void ShownTokens::earn(Queue& queue, int64_t now) {
+  const int64_t earned = (now - queue.since_ms) * limits::kShownTokenChecksPerS / 1'000;
+  if (earned <= 0) return;
+  queue.checks = std::min(queue.checks + earned, limits::kShownTokenChecksBurst);
+  queue.since_ms = now;
+}
+
+/// Once in a while: forgets workloads of which nothing is known that a new one would not begin with. Under mutex_.
+void ShownTokens::sweep(int64_t now) {
+  constexpr int64_t kSweepMs = 5'000;
+  if (now < next_sweep_ms_) return;
+  next_sweep_ms_ = now + kSweepMs;
+  for (auto each = queues_.begin(); each != queues_.end();) {
+    Queue& queue = each->second;
+    earn(queue, now);
+    const bool fresh = queue.waiting.empty() && queue.checks == limits::kShownTokenChecksBurst;
+    each = fresh ? queues_.erase(each) : std::next(each);
+  }
 }
 
 /// The one Agent among those of the workload whom the token proves.

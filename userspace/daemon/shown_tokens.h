@@ -55,6 +55,8 @@ class ShownTokens {
   void run();
   Shared take_next(int64_t now_ms, int64_t& rest_ms);
   std::shared_ptr<const flow::Standing> judge(const Entry& entry, const flow::Facts& facts, const TokenHolder& holder);
+  static void earn(Queue& queue, int64_t now_ms);
+  void sweep(int64_t now_ms);
   void store(const Shared& entry, std::shared_ptr<const flow::Standing> standing, const TokenHolder* holder);
   void say(Queue& queue, const TokenHolder& holder, const flow::Standing& standing);
   bool enqueue(const Shared& entry);
@@ -72,8 +74,9 @@ class ShownTokens {
   std::unordered_map<std::string, Shared> entries_;  ///< by cgroup id and SHA-256
   std::list<Entry*> idle_;                           ///< proven, and no flow holds them; longest first
   std::deque<Shared> again_;                         ///< proven before, to be looked at again: before all others
-  std::map<uint64_t, Queue> queues_;                 ///< by cgroup id: new ones
-  uint64_t last_served_ = 0;                         ///< whose turn it was
+  std::unordered_map<uint64_t, Queue> queues_;       ///< by cgroup id: new ones
+  std::deque<uint64_t> turns_;                       ///< of queues_ those with something waiting, each once
+  int64_t next_sweep_ms_ = 0;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -23,7 +23,7 @@ constexpr int64_t kPollPerHolderMs = 2;  ///< so that many workloads cost no mor
 
 int64_t now_ms() { return read_clocks().monotonic_ns / kNanosPerMilli; }
 
-/// Processes of a cgroup and of those below it, a few of them.
+/// Processes of a cgroup, a few of them; if it has none, of those below it.
 std::vector<pid_t> processes_of(const std::string& directory) {
   std::vector<pid_t> out;
   const auto add = [&](const fs::path& folder) {
@@ -32,6 +32,7 @@ std::vector<pid_t> processes_of(const std::string& directory) {
       if (pid > 0) out.push_back(pid);
   };
   add(directory);
+  if (!out.empty()) return out;
   std::error_code error;
   fs::recursive_directory_iterator it(directory, fs::directory_options::skip_permission_denied, error), end;
   for (; !error && it != end && out.size() < kProcessesTried; it.increment(error))
@@ -143,6 +144,7 @@ void Tokens::forget(uint64_t cgroup_id, const std::string& cgroup_path) {
     const auto found = entries_.find(cgroup_id);
     if (found == entries_.end() || found->second.holder.cgroup_path != cgroup_path) return;
     schedule_.erase({found->second.next_ms, cgroup_id});
+    urgent_ -= found->second.urgent;
     entries_.erase(found);
   }
   // Its sockets may live on in processes of other cgroups.
@@ -204,6 +206,20 @@ void Tokens::schedule(uint64_t cgroup_id, Entry& entry, int64_t at_ms) {
   schedule_.emplace(at_ms, cgroup_id);
 }
 
+/// How long until the next look. With many workloads a look at each takes its time; those whose token ends before long,
+/// or does not prove them, go by a list of their own, so that a renewal is not missed. Each list takes the same work at
+/// most, however long it is.
+int64_t Tokens::pace(Entry& entry) {
+  constexpr int64_t kRoundsBeforeEnd = 4;
+  const int64_t round_ms = std::max<int64_t>(limits::kTokenPollMs, kPollPerHolderMs * entries_.size());
+  const int64_t left_ms = (entry.standing->until_wall_ns - read_clocks().wall_ns) / kNanosPerMilli;
+  const bool settled = entry.standing->is == Standing::Is::proven &&
+                       (entry.standing->until_wall_ns == 0 || left_ms > kRoundsBeforeEnd * round_ms);
+  urgent_ += static_cast<size_t>(!settled) - static_cast<size_t>(entry.urgent);
+  entry.urgent = !settled;
+  return settled ? round_ms : std::max<int64_t>(limits::kTokenPollMs, kPollPerHolderMs * urgent_);
+}
+
 void Tokens::run() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
@@ -216,7 +232,7 @@ void Tokens::run() {
     const uint64_t id = schedule_.begin()->second;
     Entry& entry = entries_.at(id);
     // It stays in the schedule, so that a change while it is looked at is not lost.
-    schedule(id, entry, now + std::max<int64_t>(limits::kTokenPollMs, kPollPerHolderMs * entries_.size()));
+    schedule(id, entry, now + pace(entry));
     Entry copy = entry;
     lock.unlock();
     const auto facts = policy_.facts();

@@ -61,6 +61,7 @@ class Tokens {
     std::shared_ptr<const flow::Standing> standing;  ///< of them all
     int64_t since_ms = 0;                            ///< when it was first looked for, under this policy
     int64_t next_ms = 0;
+    bool urgent = false;  ///< not proven, or not for much longer
   };
 
   static std::shared_ptr<const flow::Standing> combine(const Entry& entry);
@@ -76,6 +77,7 @@ class Tokens {
   identity::Checked<model::Token> check(const Secret& text, const Entry& entry, const policy::Policy& policy,
                                         const policy::Agent& agent, const policy::Issuer& issuer, int64_t wall_ns);
   void schedule(uint64_t cgroup_id, Entry& entry, int64_t at_ms);
+  int64_t pace(Entry& entry);
 
   PolicyStore& policy_;
   const std::string cgroup_root_;
@@ -85,6 +87,7 @@ class Tokens {
   std::condition_variable_any wake_;
   std::unordered_map<uint64_t, Entry> entries_;      ///< by cgroup id
   std::set<std::pair<int64_t, uint64_t>> schedule_;  ///< when, which
+  size_t urgent_ = 0;                                ///< of entries_
   bool stop_ = false;
   std::vector<std::thread> threads_;
   edges::JwksCache keys_;  ///< its threads call look_at_all(), which tells shown_
