@@ -160,7 +160,6 @@ inline constexpr size_t kShownTokensKept = 16'384;     ///< verified ones that n
 inline constexpr size_t kShownTokensQueuedMax = 64;    ///< waiting to be verified, one workload
 inline constexpr int64_t kShownTokenChecksPerS = 50;   ///< of one workload: ES512 takes 0.7 ms
 inline constexpr int64_t kShownTokenChecksBurst = 100;
-inline constexpr size_t kTokenReadersMax = 16;  ///< reads at a time, those that hang included
 
 // --- Kernel path (kernel/, bpf/) ---
 inline constexpr uint32_t kKernelFlowQuota = 4'096;  ///< diverted and not yet accepted, one workload
@@ -168,20 +167,6 @@ inline constexpr int kListenBacklog = 4'096;         ///< the kernel cuts it to 
 inline constexpr int kListenPortAttempts = 64;       ///< ports tried until IPv4 and IPv6 are both free
 
 // --- Who is calling (identity/, edges/runtimes, kernel/) ---
-inline constexpr size_t kCgroupPathBytesMax = 4'096;     ///< the kernel's PATH_MAX
-inline constexpr size_t kCgroupNameBytesMax = 255;       ///< of one element; the kernel's NAME_MAX
-inline constexpr size_t kCgroupDepthMax = 64;            ///< elements of a path
-inline constexpr size_t kCgroupsMax = 65'536;            ///< known at a time; those above are refused where governed
-inline constexpr size_t kPolicyWorkloadFactsMax = 64;    ///< patterns of one fact of one `workload`
-inline constexpr size_t kRuntimeFileBytesMax = 4 << 20;  ///< a runtime's own description of one container
-inline constexpr size_t kRuntimeLabelsMax = 1'024;       ///< of one container
-inline constexpr int64_t kRuntimeAnswerMs = 2'000;       ///< for one question at a runtime's socket
-inline constexpr int64_t kRuntimeRestMaxMs = 60'000;     ///< between questions at one that does not answer
-inline constexpr size_t kRuntimeQuestionsMax = 4'096;    ///< containers that wait for an answer
-inline constexpr size_t kProcessArgumentsBytesMax = 4'096;   ///< of argv, in the record
-inline constexpr size_t kProcessParentsMax = 16;             ///< chain of parents, in the record
-inline constexpr size_t kProcessesKnownMax = 4'096;          ///< processes whose facts are kept
-inline constexpr size_t kExecutableDigestsMax = 1'024;       ///< executables whose SHA-256 is kept
 inline constexpr size_t kCgroupPathBytesMax = 4'096;        ///< the kernel's PATH_MAX
 inline constexpr size_t kCgroupNameBytesMax = 255;          ///< of one element; the kernel's NAME_MAX
 inline constexpr size_t kCgroupDepthMax = 64;               ///< elements of a path
@@ -189,6 +174,9 @@ inline constexpr size_t kCgroupsMax = 65'536;               ///< known at a time
 inline constexpr size_t kPolicyWorkloadFactsMax = 64;       ///< patterns of one fact of one `workload`
 inline constexpr size_t kRuntimeFileBytesMax = 4 << 20;     ///< a runtime's own description of one container
 inline constexpr size_t kRuntimeLabelsMax = 1'024;          ///< of one container
+inline constexpr int64_t kRuntimeAnswerMs = 2'000;          ///< for one question at a runtime's socket
+inline constexpr int64_t kRuntimeRestMaxMs = 60'000;        ///< between questions at one that does not answer
+inline constexpr size_t kRuntimeQuestionsMax = 4'096;       ///< containers that wait for an answer
 inline constexpr size_t kProcessArgumentsBytesMax = 4'096;  ///< of argv, in the record
 inline constexpr size_t kProcessParentsMax = 16;            ///< chain of parents, in the record
 inline constexpr size_t kProcessesKnownMax = 4'096;         ///< processes whose facts are kept
