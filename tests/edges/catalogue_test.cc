@@ -64,8 +64,8 @@ TEST(Question, WhatDoesNotComeDoesNotExist) {
   EXPECT_TRUE(
       question.add_row(R"({"q":"r","i":1,"oid":"7","schema":"app","name":"t","kind":"r","temp":false,"hidden":null,
     "columns":["a"],"sequences":null,"up":null,"down":null})"));
-  EXPECT_TRUE(
-      question.add_row(R"({"q":"s","schema":"app","path":["pg_catalog","app"],"temp":false,"server":"1/2/3"})"));
+  EXPECT_TRUE(question.add_row(R"({"q":"s","schema":"app","path":["pg_catalog","app"],"temp":false,"server":"1/2/3",
+    "frozen":true,"snapshot":null})"));
   const sql::Catalogue facts = question.finish();
   EXPECT_EQ(facts.relations.at({"", "t"})->oid, 7u);
   EXPECT_FALSE(facts.relations.at({"s", "u"})->found);
