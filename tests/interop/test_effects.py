@@ -40,6 +40,22 @@ CREATE POLICY own ON shop.rows USING (who = current_user);
 CREATE TABLE shop.watched (id int); ALTER TABLE shop.watched ENABLE ROW LEVEL SECURITY;
 CREATE POLICY spy ON shop.watched USING (EXISTS (SELECT FROM hidden.vault));
 GRANT ALL ON ALL TABLES IN SCHEMA shop TO app;
+CREATE OPERATOR shop.@ (FUNCTION = pg_catalog.ts_stat, RIGHTARG = text);
+CREATE OPERATOR shop.@+ (FUNCTION = pg_catalog.int4pl, LEFTARG = int, RIGHTARG = int);
+CREATE AGGREGATE shop.rewrites(text) (SFUNC = pg_catalog.ts_rewrite, STYPE = tsquery, INITCOND = 'a');
+CREATE AGGREGATE shop.reader(text) (SFUNC = pg_catalog.textcat, STYPE = text, FINALFUNC = pg_catalog.pg_read_file);
+CREATE AGGREGATE shop.largest(int) (SFUNC = pg_catalog.int4larger, STYPE = int);
+CREATE DOMAIN shop.spied_int AS int CHECK (shop.peek() IS NOT NULL);
+CREATE TYPE shop.spied_range AS RANGE (subtype = shop.spied_int);
+CREATE TYPE shop.plain_range AS RANGE (subtype = int);
+CREATE FUNCTION shop.takes_array(shop.spied_int[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION shop.takes_range(shop.spied_range) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION shop.takes_ranges(shop.spied_multirange) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION shop.takes_plain(shop.plain_range) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION public.homely() RETURNS bigint LANGUAGE sql AS 'SELECT count(v) FROM hidden.vault';
+CREATE FUNCTION shop.homely() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
+CREATE FUNCTION shop.elsewhere(n bigint DEFAULT public.homely()) RETURNS bigint LANGUAGE sql SET search_path = shop
+  AS 'SELECT n';
 """
 
 # Code that runs without being named: casts, comparison, operator classes, rules, partition keys, statistics.
@@ -83,6 +99,13 @@ CREATE TABLE shop.quiet (id int); CREATE RULE nothing AS ON DELETE TO shop.quiet
 CREATE TABLE shop.copied (id int, d shop.spying);
 CREATE TABLE shop.parts (id int) PARTITION BY RANGE (shop.peeks(id));
 CREATE TABLE shop.part PARTITION OF shop.parts DEFAULT;
+CREATE TABLE shop.keys (id int) PARTITION BY RANGE (id shop.int_ops);
+CREATE TABLE shop.keys_one PARTITION OF shop.keys FOR VALUES FROM (1) TO (100);
+CREATE TABLE shop.ranged (id serial, r shop.spied_range, a shop.spied_range[], m shop.spied_multirange);
+CREATE TABLE shop.plain_ranged (id serial, r shop.plain_range, a int4range[]);
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA shop TO app;
+CREATE FUNCTION public.nextval(text) RETURNS bigint LANGUAGE sql AS 'SELECT count(v) FROM hidden.vault';
+CREATE TABLE shop.numbered (id int, n bigint DEFAULT public.nextval('x'::text));
 CREATE TABLE shop.computed (id int); CREATE INDEX computed_peeks ON shop.computed (shop.peeks(id));
 CREATE TABLE shop.sampled (id int); CREATE STATISTICS shop.sampled_peeks ON shop.peeks(id), id FROM shop.sampled;
 CREATE TABLE shop.root (id int PRIMARY KEY); CREATE TABLE hidden.leaf (k int REFERENCES shop.root);
@@ -103,6 +126,11 @@ UNASKED_REFUSED = {
     "INSERT INTO shop.indexed VALUES (1), (2)": "hidden.vault",
     "INSERT INTO shop.parts VALUES (1)": "hidden.vault",
     "INSERT INTO shop.part VALUES (1)": "hidden.vault",
+    "INSERT INTO shop.keys_one VALUES (5)": "hidden.vault",
+    "INSERT INTO shop.ranged (r) VALUES ('[1,2]')": "hidden.vault",
+    "INSERT INTO shop.ranged (a) VALUES ('{}')": "hidden.vault",
+    "INSERT INTO shop.ranged (m) VALUES ('{}')": "hidden.vault",
+    "INSERT INTO shop.numbered (id) VALUES (1)": "hidden.vault",
     "CREATE TABLE shop.fresh (d shop.spying)": "hidden.vault",
     "CREATE TABLE shop.fresh (LIKE shop.copied INCLUDING ALL)": "hidden.vault",
     "CREATE TABLE shop.fresh AS SELECT d FROM shop.copied": "hidden.vault",
@@ -128,6 +156,7 @@ UNASKED_ALLOWED = [
     "DELETE FROM shop.quiet",
     "CREATE TABLE shop.plain (id int, m shop.mood, t citext, n serial); INSERT INTO shop.plain (id) VALUES (1); DROP TABLE shop.plain",
     "ANALYZE shop.notes",
+    "INSERT INTO shop.plain_ranged (r) VALUES ('[1,2]')",
 ]
 
 ALLOWED = [
@@ -135,7 +164,10 @@ ALLOWED = [
     "SELECT 'sad'::shop.mood, '(1,sad)'::shop.pair, 3::shop.positive, ARRAY['glad']::shop.mood[]",
     "SELECT 'a'::citext = 'A', 'k=>v'::hstore -> 'k', digest('x', 'sha256'), 1 = 1, 'b' LIKE 'a%'",
     "SELECT * FROM crosstab('SELECT id, id, body FROM shop.notes ORDER BY 1') AS t(id int, a text)",
-    "SELECT query_to_xml('SELECT count(*) FROM shop.notes', true, false, '')",
+    "SELECT query_to_xml('SELECT count(*) FROM shop.notes'::text, true, false, '')",
+    "SELECT set_config('search_path'::text, 'public'::varchar, true)",
+    "SELECT shop.largest(id), 1 OPERATOR(shop.@+) 2 FROM shop.notes GROUP BY id",
+    "SELECT shop.takes_plain('[1,2]')",
     "SELECT id, body FROM shop.v_notes",
     "INSERT INTO shop.v_notes (id, body) VALUES (77, 'by view') RETURNING id",
     "INSERT INTO shop.stamped (id, n, m, ci) VALUES (1, 2, 'sad', 'x')",
@@ -159,6 +191,17 @@ REFUSED = {
     "DO $$ BEGIN PERFORM v FROM hidden.vault; END $$": "hidden.vault",
     "EXPLAIN SELECT shop.peek()": "hidden.vault",
     "SELECT pg_read_file('/etc/passwd')": "/etc/passwd",
+    "SELECT OPERATOR(shop.@) 'SELECT v::tsvector FROM hidden.vault'": "ts_stat",
+    "SELECT shop.rewrites('SELECT ''a''::tsquery, v::tsquery FROM hidden.vault')": "ts_rewrite",
+    "SELECT shop.reader('/etc/passwd')": "pg_read_file",
+    "SELECT shop.takes_array('{1}')": "hidden.vault",
+    "SELECT shop.takes_range('[1,2]')": "hidden.vault",
+    "SELECT shop.takes_ranges('{[1,2]}')": "hidden.vault",
+    "SELECT shop.elsewhere()": "hidden.vault",
+    "DO $$ BEGIN EXECUTE 'SELECT 1 -- '::varchar(8); END $$": "computed",
+    "DO $$ BEGIN EXECUTE 'SELECT ' || '1'; END $$": "computed",  # there is an operator public.||
+    "DO $$ BEGIN EXECUTE 'SELECT 1 -- ' OPERATOR(pg_catalog.||) 'shop.notes'::regclass; END $$": "computed",
+    "SELECT set_config('search_path'::varchar(11), 'shop', true)": "computed",
     "SELECT pg_terminate_backend(0)": "pg_terminate_backend",
     "SELECT lo_get(1)": "pg_catalog.lo_get",
 }

@@ -18,6 +18,16 @@ unasked AS (
   JOIN pg_proc p ON p.oid = f.oid JOIN pg_namespace pn ON pn.oid = p.pronamespace
   JOIN pg_language l ON l.oid = p.prolang
   WHERE t.oid >= 16384 AND p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')),
+-- Types that hold a value of a domain whose check calls such a function.
+checked AS (
+  SELECT k.contypid AS typ FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
+  WHERE k.contypid <> 0
+  UNION
+  SELECT m.whole FROM checked JOIN (
+    SELECT typbasetype, oid FROM pg_type UNION ALL SELECT typelem, oid FROM pg_type
+    UNION ALL SELECT rngsubtype, rngtypid FROM pg_range UNION ALL SELECT rngsubtype, rngmultitypid FROM pg_range
+    UNION ALL SELECT atttypid, reltype FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+      WHERE attnum > 0 AND NOT attisdropped AND relkind = 'c') AS m(part, whole) ON m.part = typ),
 own AS (
   SELECT c.oid AS relation,
     CASE WHEN c.relrowsecurity AND EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid)
@@ -38,9 +48,7 @@ own AS (
         OR EXISTS (SELECT FROM pg_index i JOIN calls ON classid = 'pg_class'::regclass AND objid = i.indexrelid
              WHERE indrelid = c.oid)
       THEN 38 ELSE 0 END
-    | CASE WHEN EXISTS (SELECT FROM pg_constraint k JOIN calls ON classid = 'pg_constraint'::regclass AND objid = k.oid
-             WHERE k.contypid <> 0 AND k.contypid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid))
-      THEN 166 ELSE 0 END
+    | CASE WHEN EXISTS (SELECT FROM pg_attribute JOIN checked ON typ = atttypid WHERE attrelid = c.oid) THEN 166 ELSE 0 END
     | CASE WHEN EXISTS (SELECT FROM pg_attribute JOIN pg_type t ON t.oid = atttypid JOIN unasked ON typ = t.oid
              WHERE attrelid = c.oid) THEN 175 ELSE 0 END
     | CASE WHEN EXISTS (SELECT FROM pg_statistic_ext WHERE stxrelid = c.oid AND stxexprs IS NOT NULL)
@@ -99,7 +107,9 @@ runs(top, bits, what, nsp, name, code) AS (
   JOIN pg_namespace n ON n.oid = p.pronamespace
   UNION ALL
   SELECT b.top, 38, 'default', '', '', pg_get_expr(adbin, adrelid) FROM below b JOIN pg_attrdef ON adrelid = b.oid
-  WHERE pg_get_expr(adbin, adrelid) ~ '[(]' AND pg_get_expr(adbin, adrelid) !~ '^nextval[(][^(]*[)]$'
+  WHERE pg_get_expr(adbin, adrelid) ~ '[(]' AND NOT (pg_get_expr(adbin, adrelid) ~ '^nextval[(]''([^'']|'''')+''::regclass[)]$'
+    AND NOT EXISTS (SELECT FROM pg_depend p WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = pg_attrdef.oid
+      AND p.refclassid <> 'pg_class'::regclass))
   UNION ALL
   SELECT b.top, 38, 'check', '', '', pg_get_expr(conbin, conrelid) FROM below b JOIN pg_constraint ON conrelid = b.oid
     AND contype = 'c'
@@ -125,7 +135,8 @@ runs(top, bits, what, nsp, name, code) AS (
   UNION ALL
   SELECT b.top, 166, 'type', '', '', 'NULL::' || format_type(atttypid, NULL)
   FROM below b JOIN pg_attribute ON attrelid = b.oid AND attnum > 0 AND NOT attisdropped
-  JOIN pg_type t ON t.oid = atttypid WHERE typtype IN ('c', 'd'))
+  JOIN pg_type t ON t.oid = atttypid LEFT JOIN pg_type e ON e.oid = t.typelem
+  WHERE t.oid >= 16384 AND (t.typtype IN ('c', 'd', 'r', 'm') OR e.typtype IN ('c', 'd', 'r', 'm')))
 SELECT json_build_object('q', 'b', 'schema', CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END,
   'name', c.relname,
   'hidden', 0,
@@ -157,12 +168,15 @@ SELECT json_build_object('q', 'f', 'schema', n.nspname, 'name', p.proname, 'owne
   'definition', l.lanname = 'sql' AND p.prosrc = '',
   'source', CASE WHEN l.lanname = 'sql' AND p.prosrc = '' THEN pg_get_functiondef(p.oid) ELSE p.prosrc END,
   'types', COALESCE((SELECT json_agg(json_build_array(tn.nspname, t.typname))
-    FROM unnest(COALESCE(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype) u(oid)
+    FROM (SELECT unnest(COALESCE(p.proallargtypes, p.proargtypes::oid[]) || p.prorettype)
+      UNION SELECT unnest(ARRAY[aggtranstype, aggmtranstype]) FROM pg_aggregate WHERE aggfnoid = p.oid) u(oid)
     JOIN pg_type t ON t.oid = u.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace
-    WHERE tn.nspname <> 'pg_catalog' AND t.typtype IN ('d', 'c')), '[]'),
+    LEFT JOIN pg_type e ON e.oid = t.typelem
+    WHERE tn.nspname <> 'pg_catalog' AND (t.typtype IN ('d', 'c', 'r', 'm') OR e.typtype IN ('d', 'c', 'r', 'm'))), '[]'),
   'parts', COALESCE((SELECT json_agg(json_build_array(fn.nspname, f.proname)) FROM pg_aggregate a
-    JOIN pg_proc f ON f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
-    JOIN pg_namespace fn ON fn.oid = f.pronamespace WHERE a.aggfnoid = p.oid AND fn.nspname <> 'pg_catalog'), '[]'))
+    JOIN pg_proc f ON f.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+      a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn, (SELECT oprcode FROM pg_operator WHERE oid = a.aggsortop))
+    JOIN pg_namespace fn ON fn.oid = f.pronamespace WHERE a.aggfnoid = p.oid), '[]'))
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema');
 
@@ -171,7 +185,8 @@ WITH RECURSIVE made(i, oid) AS (
   SELECT t.oid, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname <> 'pg_toast'
   UNION
   SELECT m.i, x.oid FROM made m JOIN pg_type t ON t.oid = m.oid CROSS JOIN LATERAL (
-    SELECT t.typbasetype UNION ALL SELECT t.typelem UNION ALL SELECT rngsubtype FROM pg_range WHERE rngtypid = t.oid
+    SELECT t.typbasetype UNION ALL SELECT t.typelem UNION ALL SELECT rngsubtype FROM pg_range
+      WHERE t.oid IN (rngtypid, rngmultitypid)
     UNION ALL SELECT atttypid FROM pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped) x(oid)
   WHERE x.oid <> 0),
 behind(i, oid) AS (

@@ -143,7 +143,8 @@ class FileCatalogue {
 
   void other(const json& row) {
     sql::RelationName name{row["schema"], row["name"]};
-    if (row["q"] == "t") types_[name] = {true, row["checks"].get<Path>(), names_of(row["functions"])};
+    if (row["q"] == "t")
+      types_[name] = {true, row["checks"].get<Path>(), names_of(row["functions"]), name.schema == "pg_catalog"};
     if (row["q"] == "b") {
       auto behind = std::make_shared<sql::BehindFact>();
       behind->hidden = row["hidden"];

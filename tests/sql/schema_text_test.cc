@@ -128,6 +128,25 @@ TEST(SchemaText, StatementsUnderIt) {
   EXPECT_NE(effects(shop, "select pay(1)").find("unknown"), std::string::npos) << "app is not in the path";
 }
 
+TEST(SchemaText, BuiltInFunctionsOfOperatorsAndAggregates) {
+  const SchemaText schema = read(R"sql(
+CREATE TABLE t (a text);
+CREATE OPERATOR @! (FUNCTION = pg_catalog.ts_stat, RIGHTARG = text);
+CREATE OPERATOR +! (FUNCTION = int4pl, LEFTARG = int, RIGHTARG = int);
+CREATE FUNCTION reads(int, int) RETURNS bool LANGUAGE sql AS 'SELECT true FROM t';
+CREATE OPERATOR <! (FUNCTION = public.reads, LEFTARG = int, RIGHTARG = int);
+CREATE AGGREGATE public.rewrites(text) (SFUNC = pg_catalog.ts_rewrite, STYPE = tsquery, INITCOND = 'a');
+CREATE AGGREGATE public.largest(int) (SFUNC = int4larger, STYPE = int);
+CREATE AGGREGATE public.sorts(int) (SFUNC = int4larger, STYPE = int, SORTOP = OPERATOR(public.<!));
+)sql");
+  EXPECT_EQ(effects(schema, "select @! 'SELECT a FROM t'"), "unknown execute function pg_catalog.ts_stat");
+  EXPECT_EQ(effects(schema, "select 1 +! 2"), "");
+  EXPECT_EQ(effects(schema, "select rewrites('a')"),
+            "call execute function public.rewrites; unknown execute function pg_catalog.ts_rewrite");
+  EXPECT_EQ(effects(schema, "select largest(1)"), "call execute function public.largest");
+  EXPECT_NE(effects(schema, "select sorts(1)").find("select read public.t"), std::string::npos);
+}
+
 TEST(SchemaText, FactsOfTables) {
   const SchemaText shop = read(kShop);
   EXPECT_EQ(relation(shop, "public", "customers").hidden, RelationFact::on_delete | RelationFact::on_cascade);

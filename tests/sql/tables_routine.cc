@@ -79,6 +79,25 @@ END outer)"));
   Routine defaulted = code("defaulted", "sql", "SELECT k", {"k"});
   defaulted.defaults = "app.name_of(1)";
   add(defaulted);
+  sum.name = "rewrites";
+  sum.parts = {{"pg_catalog", "ts_rewrite"}};
+  add(sum);
+  sum.name = "largest";
+  sum.parts = {{"pg_catalog", "int4larger"}};
+  add(sum);
+  // Defaults are in the session's names and the caller's rights, whatever the function sets for itself.
+  defaulted.name = "defaulted_elsewhere";
+  defaulted.defaults = "homely()";
+  defaulted.security_definer = true;
+  defaulted.settings = {"search_path=evil"};
+  add(defaulted);
+  add(code("homely", "sql", "SELECT 1 FROM public.orders"));
+  Routine hides = code("hides_text", "plpgsql", "BEGIN EXECUTE 'DELETE FROM public.orders'::text; END");
+  hides.settings = {"search_path=pg_catalog, odd"};
+  add(hides);
+  hides.name = "hidden_text";
+  hides.settings = {"search_path=odd, pg_catalog"};
+  add(hides);
   Routine cross = code("crosstab", "c", "crosstab");
   cross.library = "$libdir/tablefunc";
   add(cross);
@@ -96,8 +115,9 @@ END outer)"));
 FunctionFact server_function(const RelationName& name) {
   static const Routines routines = make_routines();
   FunctionFact fact;
-  // "abs" is visible without its schema, the rest is not.
-  if (name.schema != "app" && name.name != "abs") return fact;
+  // "abs" is visible without its schema, "homely" in the session's search path, the rest is not.
+  bool visible = name.name == "abs" || (name.name == "homely" && name.schema.empty());
+  if (name.schema != "app" && !visible) return fact;
   auto [begin, end] = routines.equal_range(name.name);
   for (auto each = begin; each != end; ++each) fact.routines.push_back(std::make_shared<Routine>(each->second));
   fact.shadowed = !fact.routines.empty();
@@ -109,12 +129,16 @@ TypeFact server_type(const RelationName& name) {
   if (name.name == "checked") return {true, {"app.check_me(VALUE)"}, {}};
   if (name.name == "narrow") return {true, {"VALUE > 0"}, {}};
   if (name.name == "cast_by_code") return {true, {}, {{"app", "name_of"}}};
-  return {name.schema.empty() || name.schema == "pg_catalog", {}, {}};
+  if (name.schema == "odd") return {name.name == "text", {}, {}};
+  bool builtin = name.schema.empty() || name.schema == "pg_catalog";
+  return {builtin, {}, {}, builtin};
 }
 
 OperatorFact server_operator(const RelationName& name) {
   if (name.name == "@@@") return {{{"app", "eq_noisy"}}};
   if (name.name == "###") return {{{"app", "native_pure"}}};
+  if (name.name == "@!") return {{{"pg_catalog", "ts_stat"}}};
+  if (name.name == "+!") return {{{"pg_catalog", "int4pl"}}};
   return {};
 }
 
@@ -167,6 +191,33 @@ const std::vector<Row>& routine_rows() {
       {"SELECT '1'::app.nosuch", "unknown execute type app.nosuch"},
       {"SELECT 1 @@@ 2", "call execute function app.eq_noisy; select read public.orders"},
       {"SELECT 1 ### 2, 1 = 2, 1 BETWEEN 2 AND 3", ""},
+      // What is built in is judged by name, whoever calls it.
+      {"SELECT @! 'SELECT ssn FROM public.customers'", "unknown execute function pg_catalog.ts_stat"},
+      {"SELECT 1 +! 2", ""},
+      {"SELECT app.rewrites('SELECT ssn FROM public.customers')",
+       "call execute function app.rewrites; unknown execute function pg_catalog.ts_rewrite"},
+      {"SELECT app.largest(id) FROM public.orders", "select read public.orders(id); call execute function app.largest"},
+      {"SELECT app.defaulted_elsewhere()",
+       "call execute function app.defaulted_elsewhere; call execute function app.homely; select read public.orders"},
+      // Constant is only what the server takes as it is written.
+      {"SELECT app.hides_text()", "call execute function app.hides_text; delete write public.orders"},
+      {"SELECT app.hidden_text()", "call execute function app.hidden_text; unknown execute function app.hidden_text"},
+      {"DO $$ BEGIN EXECUTE ('DELETE ' || 'FROM '::text) OPERATOR(pg_catalog.||) 'public.orders'::varchar; END $$",
+       "delete write public.orders"},
+      {"DO $$ BEGIN EXECUTE 'DELETE FROM public.orders -- '::varchar(26); END $$", "unknown execute other do block"},
+      {"DO $$ BEGIN EXECUTE 'DELETE FROM ' || 'orders'::regclass; END $$", "unknown execute other do block"},
+      {"DO $$ BEGIN EXECUTE 'DELETE FROM ' OPERATOR(app.||) 'orders'; END $$",
+       "unknown execute function operator app.||; unknown execute other do block"},
+      {"SELECT query_to_xml('SELECT 1 -- '::varchar(8), true, false, '')",
+       "unknown execute function pg_catalog.query_to_xml"},
+      {"SELECT set_config('application_name'::text, 'me'::varchar, false)", "set write setting application_name"},
+      {"SELECT set_config('application_name'::mood::text, 'ag', false)", "unknown write setting"},
+      {"SELECT set_config('role', 'appx'::varchar(3), false)", "set write role role; unknown write setting role"},
+      {"SELECT set_config('a.b', NULL, false)", "set write setting a.b"},
+      {"SELECT nextval('public.watched'::text::regclass)", "select write public.watched"},
+      {"SELECT nextval('public.watched_2'::varchar(14)::regclass)", "unknown write"},
+      {"SELECT pg_notify('c'::varchar, 'x')", "notify write channel c"},
+      {"SELECT pg_notify('cc'::varchar(1), 'x')", "unknown execute function pg_catalog.pg_notify"},
       {"EXPLAIN SELECT app.constant()", "call execute function app.constant; delete read public.orders"},
       {"DO $$ BEGIN DELETE FROM public.orders WHERE id = 1; END $$",
        "delete write public.orders; delete read public.orders(id)"},

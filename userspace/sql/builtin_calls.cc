@@ -114,36 +114,58 @@ bool is_listed(std::string_view name) {
   });
 }
 
-// The constant text of 'x' or 'x'::type; empty if it is none.
-std::string_view constant_text(const Node* node) {
-  while (const auto* cast = pg::as<TypeCast>(node)) node = cast->arg;
+bool is_null(const Node* node) {
   const auto* constant = pg::as<A_Const>(node);
-  if (constant == nullptr || constant->isnull) return {};
-  return pg::text_of(&constant->val.node);
-}
-
-bool is_constant(const Node* node) {
-  while (const auto* cast = pg::as<TypeCast>(node)) node = cast->arg;
-  return pg::as<A_Const>(node) != nullptr;
+  return constant != nullptr && constant->isnull;
 }
 
 }  // namespace
 
-bool fold_text(const Node* node, std::string& text, int depth) {
+// A cast that leaves a text as it is.
+bool Query::keeps_text(const TypeName* type) { return is_plain(type, "text") || is_plain(type, "varchar"); }
+
+// The type of pg_catalog, without a length, and not one that hides it in the search path.
+bool Query::is_plain(const TypeName* type, std::string_view wanted) {
+  if (type == nullptr || type->typmods != nullptr || type->arrayBounds != nullptr || type->setof || type->pct_type)
+    return false;
+  QualifiedName name = qualified_name(type->names);
+  if (name.name != wanted || pg::Nodes(type->names).size() > 2) return false;
+  if (name.schema == "pg_catalog") return true;
+  if (!name.schema.empty()) return false;
+  if (state_.names.offline()) return state_.names.moved().empty();
+  std::string_view doubt;
+  const TypeFact* fact = state_.names.type({}, wanted, doubt);
+  return fact == nullptr ? doubt.empty() : fact->builtin;  // null: it is being asked for
+}
+
+// The server's own || between texts.
+bool Query::joins_text(const A_Expr* operation) {
+  if (operation->kind != AEXPR_OP) return false;
+  QualifiedName name = qualified_name(operation->name);
+  if (name.name != "||" || pg::Nodes(operation->name).size() > 2) return false;
+  if (name.schema == "pg_catalog") return true;
+  std::vector<RelationName> functions;
+  return name.schema.empty() && state_.names.operators({}, "||", functions) && functions.empty();
+}
+
+bool Query::fold_text(const Node* node, std::string& text, int depth) {
   constexpr int kDepthMax = 100;
   if (depth > kDepthMax) return false;
-  if (const auto* cast = pg::as<TypeCast>(node)) {
-    QualifiedName type = qualified_name(cast->typeName->names);
-    bool keeps = type.name == "text" || type.name == "varchar" || type.name == "regclass";
-    return keeps && fold_text(cast->arg, text, depth + 1);
-  }
+  if (const auto* cast = pg::as<TypeCast>(node))
+    return keeps_text(cast->typeName) && fold_text(cast->arg, text, depth + 1);
   if (const auto* operation = pg::as<A_Expr>(node))
-    return operation->kind == AEXPR_OP && qualified_name(operation->name).name == "||" &&
-           fold_text(operation->lexpr, text, depth + 1) && fold_text(operation->rexpr, text, depth + 1);
+    return joins_text(operation) && fold_text(operation->lexpr, text, depth + 1) &&
+           fold_text(operation->rexpr, text, depth + 1);
   const auto* constant = pg::as<A_Const>(node);
   if (constant == nullptr || constant->isnull || constant->val.node.type != T_String) return false;
   text.append(pg::text_of(&constant->val.node));
   return true;
+}
+
+// The name of a relation, given as 'x' or 'x'::regclass.
+bool Query::fold_relation(const Node* node, std::string& text) {
+  const auto* cast = pg::as<TypeCast>(node);
+  return fold_text(cast != nullptr && is_plain(cast->typeName, "regclass") ? cast->arg : node, text);
 }
 
 // Functions of pg_catalog whose effect is known. False: it is not.
@@ -164,8 +186,10 @@ bool Query::special_call(std::string_view name, const FuncCall* call, Lineage& r
     set_config_call(call);
     return true;
   }
-  if (name == "pg_notify" && is_constant(arguments[0])) {
-    effects_.add("notify", ObjectKind::channel, std::string(constant_text(arguments[0])), Access::write);
+  if (name == "pg_notify") {
+    std::string channel;
+    if (!fold_text(arguments[0], channel)) return false;
+    effects_.add("notify", ObjectKind::channel, std::move(channel), Access::write);
     return true;
   }
   // A value of the first argument's type is made, whose checks its cast has told of.
@@ -178,7 +202,7 @@ bool Query::special_call(std::string_view name, const FuncCall* call, Lineage& r
 bool Query::file_call(std::string_view name, const pg::Nodes& arguments) {
   auto file = [&](size_t argument, Access access) {
     std::string path;
-    if (argument < arguments.size() && fold_text(arguments[argument], path, 0)) {
+    if (argument < arguments.size() && fold_text(arguments[argument], path)) {
       effects_.add("call", ObjectKind::file, std::move(path), access);
     } else {
       effects_.unknown(ObjectKind::file, "", access, "the file that " + std::string(name) + " is for is computed");
@@ -203,7 +227,8 @@ bool Query::text_call(std::string_view name, const pg::Nodes& arguments, Lineage
   size_t argument = name == "ts_rewrite" ? 1 : 0;
   bool runs = name.starts_with("query_to_xml") || name == "ts_stat" || name == "ts_rewrite";
   bool table = name.starts_with("table_to_xml");
-  if ((!runs && !table) || argument >= arguments.size() || !fold_text(arguments[argument], text, 0)) return false;
+  if ((!runs && !table) || argument >= arguments.size()) return false;
+  if (!(table ? fold_relation(arguments[argument], text) : fold_text(arguments[argument], text))) return false;
   if (table) {
     std::vector<std::string> names = split_names(text);
     if (names.empty() || names.size() > 2) return false;
@@ -228,7 +253,7 @@ bool Query::library_call(const Routine& routine, const FuncCall* call, Lineage& 
   if (arguments.size() < wanted || (!connects && !routine.source.starts_with("crosstab"))) return false;
   std::vector<std::string> texts(wanted);
   for (size_t i = 0; i < wanted; ++i)
-    if (!fold_text(arguments[i], texts[i], 0)) return false;
+    if (!fold_text(arguments[i], texts[i])) return false;
   // It puts the three together just so.
   if (connects) texts = {"SELECT " + texts[1] + "," + texts[2] + " FROM " + texts[0]};
   for (const std::string& text : texts) run_given(join_names(routine.schema, routine.name), text, reads);
@@ -236,7 +261,9 @@ bool Query::library_call(const Routine& routine, const FuncCall* call, Lineage& 
 }
 
 void Query::sequence_call(std::string_view name, const Node* argument, Access access) {
-  std::vector<std::string> names = split_names(constant_text(argument));
+  std::string text;
+  std::vector<std::string> names;
+  if (fold_relation(argument, text)) names = split_names(text);
   bool oid = !names.empty() && names[0].find_first_not_of("0123456789") == std::string::npos;
   if (names.empty() || names.size() > 3 || oid) {
     effects_.unknown(ObjectKind::relation, "", access,
@@ -249,15 +276,16 @@ void Query::sequence_call(std::string_view name, const Node* argument, Access ac
 
 void Query::set_config_call(const FuncCall* call) {
   pg::Nodes arguments(call->args);
-  std::string_view name = constant_text(arguments[0]);
-  if (name.empty()) {
+  std::string name, value;
+  if (!fold_text(arguments[0], name) || name.empty()) {
     effects_.unknown(ObjectKind::setting, "", Access::write, "the setting that set_config changes is computed");
     effects_.statement().moves_meaning = effects_.statement().moves_lexing = true;
     state_.names.move("a call earlier in the text may have changed it");
     return;
   }
-  setting(name, "set", constant_text(arguments[1]));
-  if (!is_constant(arguments[1]))
+  bool told = is_null(arguments[1]) || fold_text(arguments[1], value);
+  setting(name, "set", told ? value : "");
+  if (!told)
     effects_.unknown(ObjectKind::setting, fold_setting(name), Access::write,
                      "the value that set_config gives " + fold_setting(name) + " is computed");
 }

@@ -154,7 +154,7 @@ bool Query::Inside::run_dynamic(const std::string& expression, const Scope& scop
     const auto* select = pg::as<SelectStmt>(node);
     if (select == nullptr || pg::Nodes(select->targetList).size() != 1) return;
     const auto* target = pg::as<ResTarget>(pg::Nodes(select->targetList)[0]);
-    constant = target != nullptr && fold_text(target->val, text, 0);
+    constant = target != nullptr && query_.fold_text(target->val, text);
   });
   if (!parsed) return false;
   if (constant) return run(text, Scope(), why);

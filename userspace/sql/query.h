@@ -98,9 +98,6 @@ std::string_view values_column_name(size_t index);
 /// The last two parts of a name list, borrowed from the tree.
 QualifiedName qualified_name(const List* list);
 
-/// Appends the text of a constant, or of constants put together with ||; false: it is computed.
-bool fold_text(const Node* node, std::string& text, int depth);
-
 /// A function that computes and does nothing else, as far as a superuser declared it so.
 bool is_harmless(const Routine& routine);
 
@@ -265,6 +262,12 @@ class Query {
   bool file_call(std::string_view name, const pg::Nodes& arguments);
   bool text_call(std::string_view name, const pg::Nodes& arguments, Lineage& reads);
   bool library_call(const Routine& routine, const FuncCall* call, Lineage& reads);
+  /// Appends the text of a constant, or of constants put together with ||, as the server takes it; false: computed.
+  bool fold_text(const Node* node, std::string& text, int depth = 0);
+  bool fold_relation(const Node* node, std::string& text);
+  bool keeps_text(const TypeName* type);
+  bool is_plain(const TypeName* type, std::string_view wanted);
+  bool joins_text(const A_Expr* operation);
 
   // types.cc
   void operator_name(const List* name, Lineage& reads);

@@ -61,8 +61,10 @@ class SchemaBuilder {
   RelationName name_of(const RangeVar* range) const;
   RelationName name_of(const List* names) const;
   RelationName type_of(const TypeName* type) const;
-  /// Functions outside pg_catalog that these parts of a definition name.
-  std::vector<RelationName> functions_in(const List* definition, std::initializer_list<std::string_view> keys) const;
+  /// Functions that these parts of a definition name; those of pg_catalog only if `builtin_too`.
+  std::vector<RelationName> functions_in(const List* definition, std::initializer_list<std::string_view> keys,
+                                         bool builtin_too = false) const;
+  void add_sort_operator(const List* definition, Routine& aggregate) const;
 
   SchemaText::State& state_;
   std::string_view text_;

@@ -110,11 +110,14 @@ void SchemaBuilder::define(const DefineStmt* define) {
     routine->name = name.name;
     routine->kind = 'a';
     routine->language = "internal";
-    routine->parts = functions_in(define->definition, {"sfunc", "sfunc1", "finalfunc", "combinefunc", "serialfunc",
-                                                       "deserialfunc", "msfunc", "minvfunc", "mfinalfunc"});
+    routine->parts = functions_in(define->definition,
+                                  {"sfunc", "sfunc1", "finalfunc", "combinefunc", "serialfunc", "deserialfunc",
+                                   "msfunc", "minvfunc", "mfinalfunc"},
+                                  true);
+    add_sort_operator(define->definition, *routine);
     state_.functions[name].push_back(std::move(routine));
   } else if (define->kind == OBJECT_OPERATOR) {
-    const auto functions = functions_in(define->definition, {"function", "procedure"});
+    const auto functions = functions_in(define->definition, {"function", "procedure"}, true);
     auto& known = state_.operators[name].functions;
     known.insert(known.end(), functions.begin(), functions.end());
   } else if (define->kind == OBJECT_TYPE) {
@@ -125,7 +128,8 @@ void SchemaBuilder::define(const DefineStmt* define) {
 }
 
 std::vector<RelationName> SchemaBuilder::functions_in(const List* definition,
-                                                      std::initializer_list<std::string_view> keys) const {
+                                                      std::initializer_list<std::string_view> keys,
+                                                      bool builtin_too) const {
   std::vector<RelationName> found;
   for (const Node* node : pg::Nodes(definition)) {
     const auto* part = pg::as<DefElem>(node);
@@ -137,8 +141,23 @@ std::vector<RelationName> SchemaBuilder::functions_in(const List* definition,
     const bool builtin = names.size() == 1 ? is_builtin_pure_function(name) || is_builtin_impure_function(name)
                                            : pg::text_of(names[names.size() - 2]) == "pg_catalog";
     if (!builtin) found.push_back(name_of(value->names));
+    if (builtin && builtin_too) found.push_back({"pg_catalog", std::string(name)});
   }
   return found;
+}
+
+/// What the operator of an aggregate's SORTOP runs: it was made before.
+void SchemaBuilder::add_sort_operator(const List* definition, Routine& aggregate) const {
+  for (const Node* node : pg::Nodes(definition)) {
+    const auto* part = pg::as<DefElem>(node);
+    if (part == nullptr || pg::view(part->defname) != "sortop") continue;
+    const auto* names = pg::as<List>(part->arg);
+    if (names == nullptr) continue;
+    const auto known = state_.operators.find(name_of(names));
+    if (known == state_.operators.end()) continue;
+    const auto& functions = known->second.functions;
+    aggregate.parts.insert(aggregate.parts.end(), functions.begin(), functions.end());
+  }
 }
 
 void SchemaBuilder::create_cast(const CreateCastStmt* create) {

@@ -129,6 +129,7 @@ TypeFact type_fact(const State& state, const RelationName& asked) {
   TypeFact fact;
   std::set<RelationName> seen;
   const bool builtin = is_builtin_type(asked.name) && (asked.schema.empty() || asked.schema == "pg_catalog");
+  fact.builtin = builtin;
   const std::string schema = builtin ? "pg_catalog" : asked.schema.empty() ? "public" : asked.schema;
   fact.found = (builtin || schema != "pg_catalog") && add_type(state, {schema, asked.name}, fact, seen);
   return fact;

@@ -47,11 +47,11 @@ void Query::fired_function(const RelationName& name, Lineage& reads) {
   if (name.schema == "pg_catalog" &&
       (name.name == "suppress_redundant_updates_trigger" || name.name.starts_with("tsvector_update_trigger")))
     return;
-  if (name.schema == "pg_catalog") return builtin_call(name.name, nullptr, reads);
   reach_function(name, false, reads);
 }
 
 void Query::reach_function(const RelationName& name, bool calls, Lineage& reads) {
+  if (name.schema == "pg_catalog") return builtin_call(name.name, nullptr, reads);
   Reach reach = state_.names.functions(name.schema, name.name);
   std::string object = join_names(name.schema, name.name);
   if (!reach.doubt.empty()) return unknown_function(object, "what " + object + " does is not known");

@@ -120,9 +120,11 @@ struct TypeFact {
   std::vector<std::string> checks;      ///< SQL expressions of domains
   std::vector<RelationName> functions;  ///< outside pg_catalog: input and output, casts to it, canonical form of a
                                         ///< range; called unasked: implicit and assignment casts from it, comparison
+  bool builtin = false;                 ///< it is one of pg_catalog, whatever schema was asked for
 };
 
-/// Operators of a name outside pg_catalog (visible ones if unqualified), by the functions behind them.
+/// Operators of a name outside pg_catalog (visible ones if unqualified), by the functions behind them, which may be of
+/// pg_catalog.
 struct OperatorFact {
   std::vector<RelationName> functions;
 };

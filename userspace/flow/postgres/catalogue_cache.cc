@@ -380,7 +380,8 @@ bool CatalogueCache::add_row(std::string_view text) {
     } else if (what == "t") {
       auto name = nth(request_.facts.types, object.at("i").get<size_t>());
       if (name == request_.facts.types.end()) return false;
-      incoming_.types[*name] = {true, texts_from(object.at("checks")), names_from(object.at("functions"))};
+      incoming_.types[*name] = {true, texts_from(object.at("checks")), names_from(object.at("functions")),
+                                object.at("builtin").get<bool>()};
     } else if (what == "x") {
       auto name = nth(request_.facts.operators, object.at("i").get<size_t>());
       if (name == request_.facts.operators.end()) return false;

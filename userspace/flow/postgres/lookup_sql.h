@@ -13,7 +13,7 @@ namespace sallyport::flow {
 ///    "columns":["id",null],"generated":[["head",""],["head","iban"]],"sequences":null,"keys":[["public","target"]],
 ///    "up":[["public","parent"]],"down":null}
 ///   {"q":"f","i":1,"more":false,"schema":…,"name":…,"source":…, … as sql::Routine} one for each routine
-///   {"q":"t","i":1,"checks":null,"functions":[["public","f"]]}   {"q":"x","i":1,"functions":null}
+///   {"q":"t","i":1,"checks":null,"functions":[["public","f"]],"builtin":false}   {"q":"x","i":1,"functions":null}
 ///   {"q":"b","i":1,"triggers":null,"code":null,"unasked":null,"cascades":null,"definition":null,"foreign":null,
 ///    "options":null}
 ///   {"q":"o","oid":"870","schema":…,"name":…}
@@ -76,8 +76,9 @@ unasked(typ, opc, nsp, name, oid) AS (
 
 /// What the relations in `from` call unasked, by their columns' types and those of the keys that foreign keys compare
 /// with them, and by the operator classes of their indexes and partition keys. A macro, for literals are put together
-/// by the preprocessor alone. The planner must find all of this cheap, or it compiles the question (JIT), for seconds.
-#define SALLYPORT_UNASKED_OF(from)                                                                   \
+/// by the preprocessor alone; `keyed` holds `from` and their parents. The planner must find all of this cheap, or it
+/// compiles the question (JIT), for seconds.
+#define SALLYPORT_UNASKED_OF(from, keyed)                                                            \
   "SELECT d.i, 175, u.nsp, u.name FROM " from                                                        \
   " d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.oid AND a.attnum > 0 AND NOT a.attisdropped " \
   "JOIN unasked u ON u.typ = a.atttypid\n"                                                           \
@@ -92,9 +93,17 @@ unasked(typ, opc, nsp, name, oid) AS (
   "UNION SELECT d.i, 47, u.nsp, u.name FROM " from                                                   \
   " d JOIN pg_catalog.pg_index x ON d.oid = ANY (ARRAY[x.indrelid, x.indexrelid]) "                  \
   "JOIN unasked u ON u.opc = ANY (x.indclass) WHERE u.opc <> 0::pg_catalog.oid\n"                    \
-  "UNION SELECT d.i, 47, u.nsp, u.name FROM " from                                                   \
+  "UNION SELECT d.i, 47, u.nsp, u.name FROM " keyed                                                  \
   " d JOIN pg_catalog.pg_partitioned_table x ON x.partrelid = d.oid "                                \
   "JOIN unasked u ON u.opc = ANY (x.partclass) WHERE u.opc <> 0::pg_catalog.oid"
+
+/// What the default `a` is matched with, and must hold, if it only advances a sequence: pg_catalog's nextval and
+/// regclass are pinned and leave no trace, others of these names do.
+#define SALLYPORT_ADVANCES                                                              \
+  "'^nextval[(]''([^'']|'''')+''::regclass[)]$' AND NOT EXISTS ("                       \
+  "SELECT FROM pg_catalog.pg_depend p "                                                 \
+  "WHERE p.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND p.objid = a.oid " \
+  "AND p.refclassid <> 'pg_catalog.pg_class'::pg_catalog.regclass)"
 
 inline constexpr LookupPart kLookupRelations = {
     R"sql(
@@ -116,12 +125,13 @@ down(i, oid) AS (
 up(i, oid) AS (
   SELECT w.i, w.oid FROM wanted w
   UNION SELECT u.i, h.inhparent FROM pg_catalog.pg_inherits h JOIN up u ON h.inhrelid = u.oid),
+keyed(i, oid) AS (SELECT d.i, d.oid FROM down d UNION SELECT u.i, u.oid FROM up u),
 runs_code(i, bits) AS (
   SELECT d.i, CASE WHEN r.ev_type = '1' THEN 1 WHEN r.ev_type = '3' THEN 2 WHEN r.ev_type = '2' THEN 4 ELSE 8 END
   FROM down d JOIN pg_catalog.pg_rewrite r ON r.ev_class = d.oid
   WHERE r.rulename <> '_RETURN'
   UNION ALL
-  SELECT k.i, k.bits FROM ()sql" SALLYPORT_UNASKED_OF("down") R"sql() AS k(i, bits, nsp, name)
+  SELECT k.i, k.bits FROM ()sql" SALLYPORT_UNASKED_OF("down", "keyed") R"sql() AS k(i, bits, nsp, name)
   UNION ALL
   SELECT d.i, (ARRAY[0,2,8,10,4,6,12,14,16,18,24,26,20,22,28,30])[((t.tgtype >> 2) & 15) + 1]
   FROM down d JOIN pg_catalog.pg_trigger t ON t.tgrelid = d.oid WHERE NOT t.tgisinternal
@@ -133,16 +143,14 @@ runs_code(i, bits) AS (
   SELECT d.i, 15 FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid WHERE c.relrowsecurity AND EXISTS (
     SELECT FROM pg_catalog.pg_policy y WHERE y.polrelid = d.oid)
   UNION ALL
-  SELECT u.i, 38 FROM up u JOIN pg_catalog.pg_partitioned_table x ON x.partrelid = u.oid WHERE x.partexprs IS NOT NULL
-  UNION ALL
-  SELECT d.i, 38 FROM down d JOIN pg_catalog.pg_partitioned_table x ON x.partrelid = d.oid
+  SELECT d.i, 38 FROM keyed d JOIN pg_catalog.pg_partitioned_table x ON x.partrelid = d.oid
   WHERE x.partexprs IS NOT NULL
   UNION ALL
   SELECT d.i, 32 FROM down d JOIN pg_catalog.pg_statistic_ext x ON x.stxrelid = d.oid WHERE x.stxexprs IS NOT NULL
   UNION ALL
   SELECT d.i, 38 FROM down d JOIN pg_catalog.pg_class c ON c.oid = d.oid WHERE c.relchecks <> 0
     OR EXISTS (SELECT FROM pg_catalog.pg_attrdef a CROSS JOIN LATERAL pg_catalog.pg_get_expr(a.adbin, a.adrelid) AS e
-               WHERE a.adrelid = d.oid AND e ~ '[(]' AND e !~ '^nextval[(][^(]*[)]$')
+               WHERE a.adrelid = d.oid AND e ~ '[(]' AND NOT (e ~ )sql" SALLYPORT_ADVANCES R"sql())
     OR EXISTS (SELECT FROM pg_catalog.pg_index x
                WHERE d.oid = ANY (ARRAY[x.indrelid, x.indexrelid])
                  AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL))
@@ -151,8 +159,9 @@ runs_code(i, bits) AS (
     EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
                LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
                WHERE a.attrelid = d.oid AND a.attnum > 0 AND NOT a.attisdropped
-                 AND (t.typtype = ANY ('{c,d}'::pg_catalog."char"[])
-                   OR e.typtype = ANY ('{c,d}'::pg_catalog."char"[])))))sql",
+                 AND 16384::pg_catalog.oid <= t.oid
+                 AND (t.typtype = ANY ('{c,d,r,m}'::pg_catalog."char"[])
+                   OR e.typtype = ANY ('{c,d,r,m}'::pg_catalog."char"[])))))sql",
     R"sql(
 SELECT pg_catalog.json_build_object('q', 'r', 'i', w.i, 'oid', w.oid, 'schema', w.nspname, 'name', w.relname,
   'kind', w.relkind, 'temp', w.temp,
@@ -207,7 +216,11 @@ looked(i, oid, relkind) AS (
 below(i, oid) AS (
   SELECT l.i, l.oid FROM looked l
   UNION SELECT b.i, h.inhrelid FROM pg_catalog.pg_inherits h JOIN below b ON h.inhparent = b.oid),
-unasked_below(i, bits, nsp, name) AS ()sql" SALLYPORT_UNASKED_OF("below") R"sql(),
+above(i, oid) AS (
+  SELECT b.i, b.oid FROM below b UNION
+  SELECT l.i, a.relid::pg_catalog.oid FROM looked l
+  CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(l.oid) AS a(relid)),
+unasked_below(i, bits, nsp, name) AS ()sql" SALLYPORT_UNASKED_OF("below", "above") R"sql(),
 triggers(i, bits, what, nsp, name, code) AS (
   SELECT d.i, (ARRAY[0,2,8,10,4,6,12,14,16,18,24,26,20,22,28,30])[((t.tgtype >> 2) & 15) + 1],
     'trigger ' || t.tgname, n.nspname, p.proname,
@@ -224,6 +237,7 @@ code(i, bits, what, text) AS (
   SELECT d.i, 38, 'default or value of column ' || c.attname, pg_catalog.pg_get_expr(a.adbin, a.adrelid)
   FROM below d JOIN pg_catalog.pg_attrdef a ON a.adrelid = d.oid
   JOIN pg_catalog.pg_attribute c ON c.attrelid = d.oid AND c.attnum = a.adnum
+  WHERE NOT (pg_catalog.pg_get_expr(a.adbin, a.adrelid) ~ )sql" SALLYPORT_ADVANCES R"sql()
   UNION ALL
   SELECT d.i, 38, 'check ' || k.conname, pg_catalog.pg_get_expr(k.conbin, k.conrelid)
   FROM below d JOIN pg_catalog.pg_constraint k ON k.conrelid = d.oid AND k.contype = 'c'
@@ -234,9 +248,7 @@ code(i, bits, what, text) AS (
   WHERE x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
   UNION ALL
   SELECT d.i, 38, 'partition key of ' || x.partrelid::pg_catalog.text, pg_catalog.pg_get_expr(x.partexprs, x.partrelid)
-  FROM (SELECT b.i, b.oid FROM below b UNION
-        SELECT l.i, a.relid FROM looked l CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(l.oid) AS a(relid)) AS d
-  JOIN pg_catalog.pg_partitioned_table x ON x.partrelid = d.oid WHERE x.partexprs IS NOT NULL
+  FROM above d JOIN pg_catalog.pg_partitioned_table x ON x.partrelid = d.oid WHERE x.partexprs IS NOT NULL
   UNION ALL
   SELECT d.i, 32, 'statistics ' || x.stxname, pg_catalog.pg_get_expr(x.stxexprs, x.stxrelid)
   FROM below d JOIN pg_catalog.pg_statistic_ext x ON x.stxrelid = d.oid WHERE x.stxexprs IS NOT NULL
@@ -255,7 +267,8 @@ code(i, bits, what, text) AS (
   FROM below d JOIN pg_catalog.pg_attribute a ON a.attrelid = d.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
-  WHERE t.typtype = ANY ('{c,d}'::pg_catalog."char"[]) OR e.typtype = ANY ('{c,d}'::pg_catalog."char"[])),
+  WHERE 16384::pg_catalog.oid <= t.oid AND (t.typtype = ANY ('{c,d,r,m}'::pg_catalog."char"[])
+                                            OR e.typtype = ANY ('{c,d,r,m}'::pg_catalog."char"[]))),
 cascades(i, bits, nsp, name, removes) AS (
   SELECT d.i, v.bits, CASE WHEN c.relpersistence = 't' THEN 'pg_temp' ELSE n.nspname END, c.relname, v.removes
   FROM below d JOIN pg_catalog.pg_constraint f ON f.confrelid = d.oid AND f.contype = 'f'
@@ -269,7 +282,7 @@ SELECT pg_catalog.json_build_object('q', 'b', 'i', w.i,
   'triggers', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(t.bits, t.what, t.nsp, t.name, t.code))
                FROM triggers t WHERE t.i = w.i),
   'code', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(k.bits, k.what, k.text))
-           FROM code k WHERE k.i = w.i AND k.text ~ '[(]|^NULL::|^CREATE RULE ' AND k.text !~ '^nextval[(][^(]*[)]$'),
+           FROM code k WHERE k.i = w.i AND k.text ~ '[(]|^NULL::|^CREATE RULE '),
   'unasked', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(
                 u.bits, 'a comparison or cast', u.nsp, u.name))
               FROM unasked_below u WHERE u.i = w.i),
@@ -315,38 +328,45 @@ SELECT pg_catalog.json_build_object('q', 'f', 'i', r.i, 'more', r.n > 32,
               a.aggserialfn, a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
               (SELECT x.oprcode FROM pg_catalog.pg_operator x WHERE x.oid = a.aggsortop)])
             JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
-            WHERE a.aggfnoid::pg_catalog.oid = p.oid AND fn.nspname <> 'pg_catalog'
+            WHERE a.aggfnoid::pg_catalog.oid = p.oid
             UNION
             SELECT u.nsp, u.name FROM unasked u
             WHERE u.typ = ANY (COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[])
                              || p.prorettype)) AS f(nsp, name)),
   'types', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(tn.nspname, t.typname))
-            FROM pg_catalog.unnest(COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[])
-                                   || p.prorettype) AS u(oid)
+            FROM (SELECT v.oid FROM pg_catalog.unnest(COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[])
+                                                      || p.prorettype) AS v(oid)
+                  UNION ALL SELECT v.oid FROM pg_catalog.pg_aggregate a
+                  CROSS JOIN LATERAL (VALUES (a.aggtranstype), (a.aggmtranstype)) AS v(oid)
+                  WHERE a.aggfnoid::pg_catalog.oid = p.oid) AS u(oid)
             JOIN pg_catalog.pg_type t ON t.oid = u.oid
             JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
-            WHERE tn.nspname <> 'pg_catalog' AND t.typtype = ANY ('{d,c}'::pg_catalog."char"[])))::pg_catalog.text
+            LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+            WHERE tn.nspname <> 'pg_catalog' AND (t.typtype = ANY ('{d,c,r,m}'::pg_catalog."char"[])
+              OR e.typtype = ANY ('{d,c,r,m}'::pg_catalog."char"[]))))::pg_catalog.text
 FROM routines r JOIN pg_catalog.pg_proc p ON p.oid = r.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang)sql"};
 
 inline constexpr LookupPart kLookupTypes = {R"sql(
-made(i, oid) AS (
-  SELECT q.i, c.oid
+meant(i, oid, builtin) AS (
+  SELECT q.i, c.oid, c.nspname = 'pg_catalog'
   FROM ROWS FROM (pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::pg_catalog.text[]))
          WITH ORDINALITY AS q(s, r, i)
   CROSS JOIN LATERAL (
-    SELECT t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+    SELECT t.oid, n.nspname FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
     WHERE t.typname = q.r::pg_catalog.name
       AND CASE WHEN q.s = '' THEN n.nspname = ANY (pg_catalog.current_schemas(true))
                WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
                ELSE n.nspname = q.s::pg_catalog.name END
-    ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname) LIMIT 1) c
+    ORDER BY pg_catalog.array_position(pg_catalog.current_schemas(true), n.nspname) LIMIT 1) c),
+made(i, oid) AS (
+  SELECT m.i, m.oid FROM meant m
   UNION
   SELECT m.i, x.oid FROM made m JOIN pg_catalog.pg_type t ON t.oid = m.oid
   CROSS JOIN LATERAL (
     SELECT t.typbasetype UNION ALL SELECT t.typelem
-    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE t.oid = ANY (ARRAY[r.rngtypid, r.rngmultitypid])
     UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a
       WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) x(oid)
   WHERE x.oid <> 0),
@@ -366,10 +386,11 @@ SELECT pg_catalog.json_build_object('q', 't', 'i', m.i,
   'functions', (SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(n.nspname, p.proname))
                 FROM behind b JOIN pg_catalog.pg_proc p ON p.oid = b.oid
                 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-                WHERE b.i = m.i AND n.nspname <> 'pg_catalog')
-  )::pg_catalog.text
-FROM (SELECT DISTINCT made.i FROM made) m)sql"};
+                WHERE b.i = m.i AND n.nspname <> 'pg_catalog'),
+  'builtin', m.builtin)::pg_catalog.text
+FROM meant m)sql"};
 
+/// Functions of pg_catalog count as well: CREATE OPERATOR takes any.
 inline constexpr LookupPart kLookupOperators = {"", R"sql(
 SELECT pg_catalog.json_build_object('q', 'x', 'i', q.i, 'functions', (
   SELECT pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(pn.nspname, p.proname))
@@ -377,7 +398,7 @@ SELECT pg_catalog.json_build_object('q', 'x', 'i', q.i, 'functions', (
   JOIN pg_catalog.pg_operator x ON x.oid = ANY (ARRAY[o.oid, o.oprcom, o.oprnegate])
   JOIN pg_catalog.pg_proc p ON p.oid = x.oprcode::pg_catalog.oid
   JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace
-  WHERE o.oprname = q.r::pg_catalog.name AND n.nspname <> 'pg_catalog' AND pn.nspname <> 'pg_catalog'
+  WHERE o.oprname = q.r::pg_catalog.name AND n.nspname <> 'pg_catalog'
     AND CASE WHEN q.s = '' THEN n.nspname = ANY (pg_catalog.current_schemas(false))
              WHEN q.s = 'pg_temp' THEN n.oid = pg_catalog.pg_my_temp_schema()
              ELSE n.nspname = q.s::pg_catalog.name END))::pg_catalog.text
@@ -410,5 +431,6 @@ inline constexpr const char* kServerIdentity = R"sql(pg_catalog.concat_ws('/',
   (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())))sql";
 
 #undef SALLYPORT_UNASKED_OF
+#undef SALLYPORT_ADVANCES
 
 }  // namespace sallyport::flow
