@@ -58,7 +58,7 @@ TEST_F(ShownTokensTest, AreKnownTheNextTimeWithoutAWait) {
   EXPECT_FALSE(first->is(text + "x"));
   first.reset();
   EXPECT_EQ(show(7, text)->standing()->agent, "a");
-  EXPECT_EQ(show(9, text)->standing()->is, Is::pending) << "of another cgroup nothing is known";
+  EXPECT_EQ(settled(show(9, text))->is, Is::lost) << "of another cgroup nothing is known";
 }
 
 TEST_F(ShownTokensTest, WhatIsNoTokenIsRefusedAndNotKept) {
